@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The account of established connections: one entry per client, one total per rule, and a mark on
+ * every counted socket that says what its end must undo.
+ *
+ * Entries are updated by compare-and-swap and removed with their last connection. Two races have
+ * to be survived without losing a connection, and neither may wait for the other CPU (which can be
+ * a softirq's victim on this very CPU):
+ *
+ * - Counting meets removal. The remover first turns the count into HG_DEAD, then deletes the key.
+ *   Who finds HG_DEAD must not touch the entry; it counts under the next incarnation of the key
+ *   instead. The socket's mark keeps the incarnation. A client's connections are the sum over its
+ *   incarnations, which is looked at only while table_state says that later ones exist.
+ * - The kernel reuses the memory of a deleted entry at once, also while another CPU still holds a
+ *   pointer to it. Every compare-and-swap therefore compares the key's tag along with the count.
+ */
+#ifndef HEADGATE_BPF_ACCOUNT_H
+#define HEADGATE_BPF_ACCOUNT_H
+
+#include <asm-generic/errno-base.h>
+
+#include "maps.h"
+
+#define ACCOUNT_RETRIES 64 /* each failure means that another CPU succeeded */
+
+/* Any mix does: a wrong match also needs the same count in the same reused memory. */
+static __always_inline __u32 tag_of(const struct hg_client_key *client)
+{
+	__u32 tag = (__u32)client->rule << 16 | client->incarnation;
+
+	for (int i = 0; i < 4; i++) {
+		tag = (tag ^ client->address.word[i]) * 0x9e3779b1U;
+		tag ^= tag >> 15;
+	}
+	return tag;
+}
+
+static __always_inline __u64 client_state(__u32 tag, __u32 connections)
+{
+	return (__u64)tag << 32 | connections;
+}
+
+static __always_inline __u64 read_state(const struct hg_client *entry)
+{
+	return *(volatile const __u64 *)&entry->state;
+}
+
+/* The established connections of one incarnation; 0 if it has none or is being removed. */
+static __always_inline __u32 incarnation_connections(const struct hg_client_key *client)
+{
+	const struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
+
+	if (!entry) return 0;
+	__u64 state = read_state(entry);
+	__u32 connections = (__u32)state;
+
+	if (state >> 32 != tag_of(client) || connections == HG_DEAD) return 0;
+	return connections;
+}
+
+/* The established connections of a client. `client` is of incarnation 0, and is again after. */
+static __always_inline __u32 client_connections(struct hg_client_key *client)
+{
+	__u32 zero = 0;
+	__u32 sum = incarnation_connections(client);
+	const struct hg_table_state *table = bpf_map_lookup_elem(&table_state, &zero);
+
+	if (table && table->later_incarnations) {
+		for (int i = 1; i < HG_INCARNATIONS; i++) {
+			client->incarnation = i;
+			sum += incarnation_connections(client);
+		}
+		client->incarnation = 0;
+	}
+	return sum;
+}
+
+static __always_inline void count_entry(const struct hg_client_key *client,
+					struct hg_totals *totals, int change)
+{
+	__u32 zero = 0;
+	struct hg_table_state *table = bpf_map_lookup_elem(&table_state, &zero);
+
+	__sync_fetch_and_add(&totals->clients, change);
+	if (!table) return;
+	__sync_fetch_and_add(&table->clients, change);
+	if (client->incarnation > 0) __sync_fetch_and_add(&table->later_incarnations, change);
+}
+
+/*
+ * Counts one connection more for the client and sets the incarnation that it was counted under.
+ * Returns the connections of that incarnation, or 0 if it could not be counted (table full).
+ */
+static __always_inline __u32 add_to_client(struct hg_client_key *client, struct hg_totals *totals)
+{
+	for (int i = 0; i < ACCOUNT_RETRIES; i++) {
+		struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
+		__u32 tag = tag_of(client);
+
+		if (!entry) {
+			struct hg_client first = {.state = client_state(tag, 1)};
+			long error = bpf_map_update_elem(&clients, client, &first, BPF_NOEXIST);
+
+			if (error == -EEXIST) continue;
+			if (error) return 0;
+			count_entry(client, totals, 1);
+			return 1;
+		}
+		__u64 old = read_state(entry);
+
+		if (old >> 32 != tag) continue;
+		if ((__u32)old == HG_DEAD) {
+			client->incarnation = (client->incarnation + 1) % HG_INCARNATIONS;
+			continue;
+		}
+		if (__sync_val_compare_and_swap(&entry->state, old, old + 1) == old)
+			return (__u32)old + 1;
+	}
+	return 0;
+}
+
+static __always_inline void remove_from_client(const struct hg_client_key *client,
+					       struct hg_totals *totals)
+{
+	__u32 tag = tag_of(client);
+
+	for (int i = 0; i < ACCOUNT_RETRIES; i++) {
+		struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
+
+		if (!entry) return;
+		__u64 old = read_state(entry);
+
+		if (old >> 32 != tag) continue;
+		if ((__u32)old == HG_DEAD) return;
+		__u64 new = (__u32)old == 1 ? client_state(tag, HG_DEAD) : old - 1;
+
+		if (__sync_val_compare_and_swap(&entry->state, old, new) != old) continue;
+		if ((__u32) new == HG_DEAD) {
+			bpf_map_delete_elem(&clients, client);
+			count_entry(client, totals, -1);
+		}
+		return;
+	}
+}
+
+#endif /* HEADGATE_BPF_ACCOUNT_H */

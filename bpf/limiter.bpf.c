@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a connection, hook by hook: admit its SYN, reserve a half-open slot, count it when
+ * the handshake completes, release it when the socket dies. docs/ARCHITECTURE.md draws it.
+ */
+#include "account.h"
+#include "connection.h"
+#include "half_open.h"
+#include "kernel_types.h"
+#include "maps.h"
+#include "policy.h"
+#include "report.h"
+#include "track.h"
+#include "verdict.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile __u64 netns_cookie = 0; /* the namespace that is limited */
+
+/*
+ * Runs where the kernel looks for a listening socket: on a SYN, and on the ACK that carries a SYN
+ * cookie. SK_DROP makes the kernel answer with its own RST.
+ */
+SEC("sk_lookup")
+int admit(struct bpf_sk_lookup *ctx)
+{
+	if (ctx->protocol != IPPROTO_TCP) return SK_PASS;
+
+	struct connection connection = connection_of_lookup(ctx);
+	__u32 rule_id;
+	const struct hg_rule *rule = find_rule(&connection, &rule_id);
+	if (!rule) return SK_PASS;
+
+	struct hg_client_key client = client_of(rule, rule_id, &connection.remote);
+	enum hg_reason reason = judge(rule, rule_id, &client);
+	if (reason == HG_ADMITTED) return SK_PASS;
+
+	count_refused(rule_id, reason);
+	send_event(HG_EVENT_REFUSED, reason, rule_id, &connection, 0);
+	return SK_DROP;
+}
+
+/* The kernel has queued a half-open request. It does not tell when the request dies. */
+static __always_inline void reserve(const struct connection *connection)
+{
+	__u32 rule_id;
+	const struct hg_rule *rule = find_rule(connection, &rule_id);
+	if (!rule) return;
+
+	struct hg_client_key client = client_of(rule, rule_id, &connection->remote);
+	take_half_open(rule, rule_id, &client);
+}
+
+/* The handshake is complete: the half-open slot becomes an established connection. */
+static __always_inline void establish(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+				      const struct connection *connection)
+{
+	__u32 rule_id;
+	const struct hg_rule *rule = find_rule(connection, &rule_id);
+	if (!rule) return;
+
+	struct hg_client_key client = client_of(rule, rule_id, &connection->remote);
+	give_back_half_open(rule, rule_id, &client);
+
+	struct hg_mark *mark = bpf_sk_storage_get(&marks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!mark) {
+		COUNT(rule_id, untracked);
+		send_event(HG_EVENT_TABLE_FULL, HG_TABLE_FULL, rule_id, connection, 0);
+		return;
+	}
+	if (mark->counted) return;
+
+	enum hg_reason excess = count_connection(mark, rule, rule_id, &client);
+	if (!(mark->counted & HG_COUNTED_CLIENT)) {
+		COUNT(rule_id, untracked);
+		send_event(HG_EVENT_TABLE_FULL, HG_TABLE_FULL, rule_id, connection, 0);
+	}
+	if (excess == HG_ADMITTED) {
+		COUNT(rule_id, admitted);
+		return;
+	}
+	COUNT(rule_id, overshoot);
+	mark->counted |= HG_OVERSHOOT;
+	send_event(HG_EVENT_OVERSHOOT, excess, rule_id, connection, bpf_get_socket_cookie(ops));
+}
+
+SEC("sockops")
+int track(struct bpf_sock_ops *ops)
+{
+	bool is_reserving = ops->op == BPF_SOCK_OPS_TIMEOUT_INIT && !ops->is_fullsock;
+
+	/* ops->reply stays as it is: it belongs to other programs. */
+	if (!is_reserving && ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) return 1;
+	if (bpf_get_netns_cookie(ops) != netns_cookie) return 1;
+
+	struct connection connection = connection_of_ops(ops);
+	struct bpf_sock *sk = ops->sk;
+
+	if (is_reserving)
+		reserve(&connection);
+	else if (sk)
+		establish(ops, sk, &connection);
+	return 1;
+}
+
+/* Every death of a socket passes here: close, reset, timeout, hand-over to TIME_WAIT, ss -K. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(release, struct sock *sk, int old_state, int new_state)
+{
+	(void)ctx;
+	(void)old_state;
+	if (new_state != TCP_CLOSE) return 0;
+
+	struct hg_mark *mark = bpf_sk_storage_get(&marks, sk, NULL, 0);
+	if (mark) uncount_connection(mark);
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the programs tell the daemon: counters that are never rate-limited, and events that are. */
+#ifndef HEADGATE_BPF_REPORT_H
+#define HEADGATE_BPF_REPORT_H
+
+#include "connection.h"
+#include "maps.h"
+
+#define NS_PER_SECOND 1000000000ULL
+
+/* Atomic although per CPU: a softirq may interrupt a program that runs in process context. */
+#define COUNT(rule_id, counter)                                                                    \
+	do {                                                                                       \
+		struct hg_rule_stats *_stats = bpf_map_lookup_elem(&stats, &(rule_id));            \
+		if (_stats) __sync_fetch_and_add(&_stats->counter, 1);                             \
+	} while (0)
+
+static __always_inline void count_refused(__u32 rule_id, enum hg_reason reason)
+{
+	struct hg_rule_stats *rule_stats = bpf_map_lookup_elem(&stats, &rule_id);
+
+	if (rule_stats)
+		__sync_fetch_and_add(&rule_stats->refused[reason & (HG_REASON_SLOTS - 1)], 1);
+}
+
+/* May this CPU send one more event in this second? */
+static __always_inline bool may_send(struct hg_event_budget *budget, __u64 now)
+{
+	__u64 second = now / NS_PER_SECOND;
+
+	if (budget->second != second) {
+		budget->second = second;
+		budget->sent = 0;
+	}
+	if (budget->sent >= HG_EVENTS_PER_SECOND) {
+		budget->suppressed++;
+		budget->suppressed_total++;
+		return false;
+	}
+	budget->sent++;
+	return true;
+}
+
+/* Overshoot events are orders to the daemon and pass the rate limit. */
+static __always_inline void send_event(enum hg_event_type type, enum hg_reason reason,
+				       __u32 rule_id, const struct connection *connection,
+				       __u64 socket_cookie)
+{
+	__u32 zero = 0;
+	__u64 now = bpf_ktime_get_ns();
+	struct hg_event_budget *budget = bpf_map_lookup_elem(&event_budget, &zero);
+
+	if (!budget) return;
+	if (type != HG_EVENT_OVERSHOOT && !may_send(budget, now)) return;
+
+	struct hg_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event) {
+		__sync_fetch_and_add(&budget->lost, 1);
+		return;
+	}
+	event->time_ns = now;
+	event->socket_cookie = socket_cookie;
+	event->suppressed = budget->suppressed;
+	event->type = type;
+	event->reason = reason;
+	event->rule = rule_id;
+	event->remote_port = connection->remote_port;
+	event->local_port = connection->local_port;
+	event->padding = 0;
+	event->remote = connection->remote;
+	event->local = connection->local;
+	budget->suppressed = 0;
+	bpf_ringbuf_submit(event, 0);
+}
+
+#endif /* HEADGATE_BPF_REPORT_H */
