@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace headgate::kernel {
+
+// A directory of the cgroup2 hierarchy. Sockets created by the processes in it and below it are
+// the ones that are counted.
+struct Cgroup {
+  std::string path;
+  UniqueFd fd;
+  std::uint64_t id = 0;  // as the kernel and bpf_get_current_cgroup_id() number it
+};
+
+// The mount point of cgroup2, from the text of /proc/self/mountinfo. Pure.
+Result<std::string> find_cgroup2_mount(const std::string& mountinfo);
+
+// "auto" (the root of the hierarchy) or a path. Errors: kNotFound with what to do, and
+// kInvalidArgument if the path is not on cgroup2.
+Result<Cgroup> open_cgroup(const std::string& path);
+
+}  // namespace headgate::kernel

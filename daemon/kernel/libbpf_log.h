@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace headgate::kernel {
+
+// Keeps what libbpf would print to stderr, so that it becomes part of an error message. Affects
+// the whole process.
+void capture_libbpf_log();
+
+// The last lines of warnings since the last call, without the trailing newline. Thread-safe.
+std::string take_libbpf_warnings();
+
+}  // namespace headgate::kernel

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a Limiter reads back what the kernel has counted.
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <tuple>
+
+#include "bpf/window.h"
+#include "daemon/kernel/limiter.h"
+#include "daemon/kernel/limiter_kernel.h"
+#include "daemon/kernel/map_io.h"
+
+namespace headgate::kernel {
+namespace {
+
+std::uint64_t monotonic_ns() {
+  // std::chrono::steady_clock is CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns().
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+std::uint32_t half_open_now(const hg_half_open& slot, std::uint64_t window_length_ns) {
+  const hg_windows windows =
+      hg_unpack_windows(slot.windows, hg_window_number(monotonic_ns(), window_length_ns));
+  return windows.current + windows.previous;
+}
+
+hg_rule_stats sum(const std::vector<hg_rule_stats>& cpus) {
+  hg_rule_stats all{};
+  for (const hg_rule_stats& cpu : cpus) {
+    all.admitted += cpu.admitted;
+    for (int reason = 0; reason < HG_REASON_SLOTS; ++reason) {
+      all.refused[reason] += cpu.refused[reason];
+    }
+    all.overshoot += cpu.overshoot;
+    all.untracked += cpu.untracked;
+    all.adopted += cpu.adopted;
+  }
+  return all;
+}
+
+IpAddress address_of(const hg_client_key& key) {
+  IpAddress::Bytes bytes{};
+  static_assert(sizeof(bytes) == sizeof(key.address));
+  std::memcpy(bytes.data(), &key.address, bytes.size());
+  return IpAddress(bytes);
+}
+
+}  // namespace
+
+Result<std::map<policy::RuleId, RuleCounts>> Limiter::counts() const {
+  std::map<policy::RuleId, RuleCounts> rules;
+  const auto& maps = kernel_->limiter->maps;
+  for (const auto& [id, window_length_ns] : kernel_->window_lengths_ns) {
+    const auto totals = read_entry<hg_totals>(maps.totals, id);
+    if (!totals) return tl::unexpected(totals.error());
+    const auto stats = read_cpu_entries<hg_rule_stats>(maps.stats, id);
+    if (!stats) return tl::unexpected(stats.error());
+    rules[id] = RuleCounts{totals->connections, totals->clients,
+                           half_open_now(totals->half_open, window_length_ns), sum(*stats)};
+  }
+  return rules;
+}
+
+Result<std::vector<ClientCount>> Limiter::clients() const {
+  using Client = std::tuple<policy::RuleId, IpAddress>;
+  std::map<Client, ClientCount> found;
+  const auto count_of = [&found](const hg_client_key& key) -> ClientCount& {
+    const IpAddress address = address_of(key);
+    ClientCount& client = found[{key.rule, address}];
+    client.rule = key.rule;
+    client.address = address;
+    return client;
+  };
+  const auto& maps = kernel_->limiter->maps;
+  const std::function<void(const hg_client_key&, const hg_client&)> add_established =
+      [&](const hg_client_key& key, const hg_client& client) {
+        const auto connections = static_cast<std::uint32_t>(client.state);
+        if (connections != HG_DEAD) count_of(key).connections += connections;
+      };
+  const std::function<void(const hg_client_key&, const hg_half_open&)> add_half_open =
+      [&](const hg_client_key& key, const hg_half_open& slot) {
+        const auto length = kernel_->window_lengths_ns.find(key.rule);
+        if (length == kernel_->window_lengths_ns.end()) return;
+        const std::uint32_t now = half_open_now(slot, length->second);
+        if (now > 0) count_of(key).half_open = now;
+      };
+  if (auto read = visit_entries(maps.clients, add_established); !read) {
+    return tl::unexpected(read.error());
+  }
+  if (auto read = visit_entries(maps.half_open, add_half_open); !read) {
+    return tl::unexpected(read.error());
+  }
+  std::vector<ClientCount> clients;
+  clients.reserve(found.size());
+  for (const auto& [key, client] : found) clients.push_back(client);
+  return clients;
+}
+
+Result<std::vector<TableFill>> Limiter::tables() const {
+  const auto& maps = kernel_->limiter->maps;
+  const auto state = read_entry<hg_table_state>(maps.table_state, 0);
+  if (!state) return tl::unexpected(state.error());
+  std::uint32_t half_open = 0;  // the kernel does not tell how full an LRU map is
+  const std::function<void(const hg_client_key&, const hg_half_open&)> count =
+      [&half_open](const hg_client_key&, const hg_half_open&) { ++half_open; };
+  if (auto read = visit_entries(maps.half_open, count); !read) return tl::unexpected(read.error());
+  return std::vector<TableFill>{
+      {"clients", state->clients, bpf_map__max_entries(maps.clients)},
+      {"half_open", half_open, bpf_map__max_entries(maps.half_open)},
+  };
+}
+
+Result<EventLosses> Limiter::losses() const {
+  const auto cpus = read_cpu_entries<hg_event_budget>(kernel_->limiter->maps.event_budget, 0);
+  if (!cpus) return tl::unexpected(cpus.error());
+  EventLosses losses;
+  for (const hg_event_budget& cpu : *cpus) {
+    losses.suppressed += cpu.suppressed_total;
+    losses.lost += cpu.lost;
+  }
+  return losses;
+}
+
+}  // namespace headgate::kernel
