@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/observe/metrics.h"
+
+#include <utility>
+
+namespace headgate::observe {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+using Labels = std::vector<ClientMetric::Label>;
+
+// One family under construction.
+class Family {
+ public:
+  Family(std::string name, std::string help, MetricType type) {
+    family_.name = std::move(name);
+    family_.help = std::move(help);
+    family_.type = type;
+  }
+
+  void add(Labels labels, double value) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    if (family_.type == MetricType::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
+    family_.metric.push_back(std::move(metric));
+  }
+
+  MetricFamily take() { return std::move(family_); }
+
+ private:
+  MetricFamily family_;
+};
+
+// A family with one value a rule.
+MetricFamily per_rule(const Snapshot& snapshot, std::string name, std::string help, MetricType type,
+                      const std::function<double(const RuleSnapshot&)>& value) {
+  Family family(std::move(name), std::move(help), type);
+  for (const RuleSnapshot& rule : snapshot.rules) family.add({{"rule", rule.name}}, value(rule));
+  return family.take();
+}
+
+MetricFamily limits(const Snapshot& snapshot) {
+  Family family("headgate_connections_limit",
+                "Connections that the rule allows, by scope; absent where there is no limit.",
+                MetricType::Gauge);
+  for (const RuleSnapshot& rule : snapshot.rules) {
+    if (rule.per_client_limit) {
+      family.add({{"rule", rule.name}, {"scope", "client"}}, *rule.per_client_limit);
+    }
+    if (rule.total_limit) {
+      family.add({{"rule", rule.name}, {"scope", "total"}}, *rule.total_limit);
+    }
+  }
+  return family.take();
+}
+
+MetricFamily refusals(const Snapshot& snapshot) {
+  Family family("headgate_refused_total",
+                "Connection attempts refused, by reason and by what the client got.",
+                MetricType::Counter);
+  for (const RuleSnapshot& rule : snapshot.rules) {
+    for (int reason = HG_ADMITTED + 1; reason < HG_REASON_END; ++reason) {
+      const auto index = static_cast<std::size_t>(reason);
+      family.add({{"rule", rule.name}, {"reason", reason_labels()[index]}, {"action", "reset"}},
+                 static_cast<double>(rule.counts.counters.refused[index]));
+    }
+  }
+  return family.take();
+}
+
+MetricFamily tables(const Snapshot& snapshot, std::string name, std::string help,
+                    std::uint32_t kernel::TableFill::*member) {
+  Family family(std::move(name), std::move(help), MetricType::Gauge);
+  for (const kernel::TableFill& table : snapshot.tables) {
+    family.add({{"table", table.name}}, table.*member);
+  }
+  return family.take();
+}
+
+MetricFamily single(std::string name, std::string help, std::uint64_t value) {
+  Family family(std::move(name), std::move(help), MetricType::Counter);
+  family.add({}, static_cast<double>(value));
+  return family.take();
+}
+
+MetricFamily build_info(const std::string& version) {
+  Family family("headgate_build_info", "Always 1; the version is in the label.", MetricType::Gauge);
+  family.add({{"version", version}}, 1);
+  return family.take();
+}
+
+}  // namespace
+
+std::vector<MetricFamily> to_metrics(const Snapshot& snapshot, const std::string& version) {
+  const auto gauge = [&](std::string name, std::string help, auto value) {
+    return per_rule(snapshot, std::move(name), std::move(help), MetricType::Gauge, value);
+  };
+  const auto counter = [&](std::string name, std::string help, auto value) {
+    return per_rule(snapshot, std::move(name), std::move(help), MetricType::Counter, value);
+  };
+  const auto counters = [](__u64 hg_rule_stats::*member) {
+    return [member](const RuleSnapshot& rule) {
+      return static_cast<double>(rule.counts.counters.*member);
+    };
+  };
+  return {
+      gauge("headgate_connections", "Established connections now.",
+            [](const RuleSnapshot& rule) { return rule.counts.connections; }),
+      limits(snapshot),
+      gauge("headgate_half_open",
+            "Handshakes begun and not completed in the current and the previous "
+            "handshake_timeout.",
+            [](const RuleSnapshot& rule) { return rule.counts.half_open; }),
+      gauge("headgate_clients", "Clients with an established connection now.",
+            [](const RuleSnapshot& rule) { return rule.counts.clients; }),
+      counter("headgate_admitted_total", "Handshakes completed within the limits.",
+              counters(&hg_rule_stats::admitted)),
+      refusals(snapshot),
+      counter("headgate_overshoot_closed_total",
+              "Connections that completed their handshake beyond a limit and were closed at once.",
+              counters(&hg_rule_stats::overshoot)),
+      counter("headgate_untracked_total",
+              "Connections let in without being counted for their client: the table was full.",
+              counters(&hg_rule_stats::untracked)),
+      counter("headgate_adopted_total",
+              "Connections that were open before the daemon started and were counted then.",
+              counters(&hg_rule_stats::adopted)),
+      tables(snapshot, "headgate_table_entries", "Entries in use of a kernel table.",
+             &kernel::TableFill::entries),
+      tables(snapshot, "headgate_table_capacity", "Entries that a kernel table holds at most.",
+             &kernel::TableFill::capacity),
+      single("headgate_events_suppressed_total",
+             "Events that the kernel-side rate limit kept back; the counters still count them.",
+             snapshot.losses.suppressed),
+      single("headgate_events_lost_total", "Events lost because the ring buffer was full.",
+             snapshot.losses.lost),
+      build_info(version),
+  };
+}
+
+MetricsPage::MetricsPage(std::function<Result<Snapshot>()> take_snapshot, std::string version)
+    : take_snapshot_(std::move(take_snapshot)), version_(std::move(version)) {}
+
+std::vector<MetricFamily> MetricsPage::Collect() const {
+  const Result<Snapshot> snapshot = take_snapshot_();
+  if (!snapshot) return {build_info(version_)};
+  return to_metrics(*snapshot, version_);
+}
+
+}  // namespace headgate::observe
