@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+#include "daemon/observe/snapshot.h"
+
+namespace headgate::control {
+
+// What the daemon says of itself.
+struct Identity {
+  std::string version;
+  std::string config_file;
+  std::string cgroup;
+  std::string netns;
+  std::chrono::system_clock::time_point start_time;
+};
+
+// The control API (proto/headgate/control/v1) on a Unix socket of mode 0660. Serves on threads of
+// its own until it is destroyed, then removes the socket. The observer outlives it.
+class Server {
+ public:
+  // Takes over a socket file that nobody listens on; one that somebody serves is an error, and so
+  // is a file of another kind.
+  static Result<Server> start(const std::string& socket_path, const observe::Observer& observer,
+                              const Identity& identity);
+  Server(Server&&) noexcept;
+  ~Server();
+
+ private:
+  struct State;
+  explicit Server(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace headgate::control

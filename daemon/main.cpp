@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/spdlog.h>
+
+#include "common/version.h"
+#include "daemon/app.h"
+#include "daemon/config/parse.h"
+#include "daemon/policy/policy.h"
+#include "daemon/runtime/log.h"
+
+namespace {
+
+constexpr int kGood = 0;
+constexpr int kBad = 1;
+constexpr int kUsage = 2;
+
+int complain(const headgate::Error& error) {
+  std::fprintf(stderr, "headgated: %s\n", error.to_string().c_str());
+  return kBad;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Limits the connections of each client in the kernel.", "headgated");
+  std::string config_file = "/etc/headgate/headgate.yaml";
+  std::string log_level = "info";
+  bool check_only = false;
+  app.add_option("-c,--config", config_file, "Configuration file")->capture_default_str();
+  app.add_flag("--check", check_only, "Validate the configuration and exit: 0 good, 1 bad");
+  app.add_option("--log-level", log_level, "trace, debug, info, warning or error")
+      ->capture_default_str();
+  app.set_version_flag("--version", std::string("headgated ") + headgate::kVersion);
+  app.footer("Exit codes: 0 good, 1 bad, 2 usage. SIGTERM detaches the limits and stops.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kGood : kUsage;
+  }
+
+  const auto log = headgate::runtime::set_up_log(log_level);
+  if (!log) {
+    complain(log.error());
+    return kUsage;
+  }
+  const auto config = headgate::config::load(config_file);
+  if (!config) return complain(config.error());
+  const auto policy = headgate::policy::compile(*config, config_file);
+  if (!policy) return complain(policy.error());
+  if (check_only) {
+    std::printf("%s: good, %zu rules\n", config_file.c_str(), config->rules.size());
+    return kGood;
+  }
+  const auto done = headgate::run_daemon(*config, *policy, config_file);
+  if (!done) {
+    spdlog::critical("{}", done.error().to_string());
+    return kBad;
+  }
+  return kGood;
+}
