@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/render.h"
+
+namespace headgate::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& json) {
+  // A name can hold any bytes that the configuration allows; never fail on them.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json to_json(const control::v1::Rule& rule) {
+  Json json{{"name", rule.name()},
+            {"listen", Json::array()},
+            {"connections", rule.connections()},
+            {"half_open", rule.half_open()},
+            {"clients", rule.clients()}};
+  for (const std::string& listen : rule.listen()) json["listen"].push_back(listen);
+  if (rule.has_per_client_limit()) json["per_client_limit"] = rule.per_client_limit();
+  if (rule.has_total_limit()) json["total_limit"] = rule.total_limit();
+  json["admitted"] = rule.admitted();
+  json["refused"] = Json::object();
+  // A protobuf map has no order; the same state shall always print the same.
+  const std::map<std::string, std::uint64_t> refused(rule.refused().begin(), rule.refused().end());
+  for (const auto& [reason, count] : refused) json["refused"][reason] = count;
+  json["overshoot_closed"] = rule.overshoot_closed();
+  json["untracked"] = rule.untracked();
+  json["adopted"] = rule.adopted();
+  return json;
+}
+
+}  // namespace
+
+std::string status_json(const control::v1::StatusResponse& status) {
+  Json json{{"version", status.version()}, {"start_time_unix", status.start_time_unix()},
+            {"pid", status.pid()},         {"config_file", status.config_file()},
+            {"cgroup", status.cgroup()},   {"netns", status.netns()},
+            {"rules", Json::array()},      {"tables", Json::array()}};
+  for (const control::v1::Rule& rule : status.rules()) json["rules"].push_back(to_json(rule));
+  for (const control::v1::Table& table : status.tables()) {
+    json["tables"].push_back(
+        {{"name", table.name()}, {"entries", table.entries()}, {"capacity", table.capacity()}});
+  }
+  json["events_lost"] = status.events_lost();
+  return dump(json);
+}
+
+std::string clients_json(const control::v1::ClientsResponse& clients) {
+  Json json{{"clients", Json::array()}};
+  for (const control::v1::Client& client : clients.clients()) {
+    Json entry{{"rule", client.rule()},
+               {"prefix", client.prefix()},
+               {"connections", client.connections()},
+               {"half_open", client.half_open()}};
+    if (client.has_limit()) entry["limit"] = client.limit();
+    json["clients"].push_back(std::move(entry));
+  }
+  json["total"] = clients.total();
+  return dump(json);
+}
+
+std::string doctor_json(const std::vector<kernel::Requirement>& requirements) {
+  Json json{{"requirements", Json::array()}};
+  bool is_met = true;
+  for (const kernel::Requirement& requirement : requirements) {
+    is_met = is_met && requirement.is_met;
+    json["requirements"].push_back({{"name", requirement.name},
+                                    {"is_met", requirement.is_met},
+                                    {"found", requirement.found},
+                                    {"meaning", requirement.meaning},
+                                    {"remedy", requirement.remedy}});
+  }
+  json["is_met"] = is_met;
+  return dump(json);
+}
+
+}  // namespace headgate::cli
