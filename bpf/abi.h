@@ -29,8 +29,7 @@
 	  "the client holds as many connections as the rule allows one client")                    \
 	X(HG_TOTAL_CONNECTIONS, "total_connections",                                               \
 	  "all clients together hold as many connections as the rule allows")                      \
-	X(HG_TABLE_FULL, "table_full",                                                             \
-	  "the client table is full and the rule says on_table_full: refuse")
+	X(HG_TABLE_FULL, "table_full", "a table is full and the rule says on_table_full: refuse")
 
 enum hg_reason {
 	HG_ADMITTED = 0,
@@ -136,32 +135,39 @@ struct hg_totals {
 };
 HG_SIZE_IS(struct hg_totals, 64);
 
-/* Map `table_state` (one entry): what no single rule owns. */
+/*
+ * Map `table_state` (one entry): what no single rule owns. Nearly always only read, so that the
+ * CPUs do not fight for it. A table is full from the insertion that failed to the next removal.
+ */
 struct hg_table_state {
-	__u32 clients;            /* entries of `clients` over all rules */
-	__u32 later_incarnations; /* of those, entries with incarnation > 0 */
+	__u32 connections_full;
+	__u32 clients_full;
+	__u32 later_incarnations; /* entries of `clients` with incarnation > 0 */
+	__u32 padding;
 };
-HG_SIZE_IS(struct hg_table_state, 8);
+HG_SIZE_IS(struct hg_table_state, 16);
 
 /* Map `stats`, per CPU, indexed by rule id: monotonic counters, summed by the daemon. */
 struct hg_rule_stats {
 	__u64 admitted;                 /* handshakes completed within the limits */
 	__u64 refused[HG_REASON_SLOTS]; /* by enum hg_reason */
 	__u64 overshoot;                /* handshakes completed beyond a limit: to be closed */
-	__u64 untracked;                /* without a client entry: table full or memory short */
+	__u64 untracked;                /* not counted, or not for its client: a table was full */
 	__u64 adopted;                  /* found already open by the iterator */
 };
 HG_SIZE_IS(struct hg_rule_stats, 96);
 
-/* What a counted socket remembers (sk_storage): exactly what its end must undo. */
-struct hg_mark {
+/*
+ * Map `connections`: every counted connection, by the cookie of its socket, and what its end must
+ * undo: exactly what was counted, whatever the policy says by then.
+ */
+struct hg_connection {
 	struct hg_client_key client;
-	__u32 counted; /* HG_COUNTED_… bits; 0: nothing to undo */
+	__u32 flags; /* HG_CONNECTION_… */
 };
-#define HG_COUNTED_CLIENT 1U
-#define HG_COUNTED_TOTAL 2U
-#define HG_OVERSHOOT 4U /* beyond a limit, to be destroyed by the daemon */
-HG_SIZE_IS(struct hg_mark, 24);
+#define HG_CONNECTION_HAS_CLIENT 1U /* counted in `clients`, not only in `totals` */
+#define HG_CONNECTION_OVERSHOOT 2U  /* beyond a limit, to be destroyed by the daemon */
+HG_SIZE_IS(struct hg_connection, 24);
 
 /* --- events: ring buffer `events` ------------------------------------------------------------ */
 

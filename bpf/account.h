@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The account of established connections: one entry per client, one total per rule, and a mark on
- * every counted socket that says what its end must undo.
+ * The account of established connections by client. (track.h adds the total of the rule, and the
+ * entry of the connection itself, which says what its end must undo.)
  *
  * Entries are updated by compare-and-swap and removed with their last connection. Two races have
  * to be survived without losing a connection, and neither may wait for the other CPU (which can be
@@ -9,8 +9,8 @@
  *
  * - Counting meets removal. The remover first turns the count into HG_DEAD, then deletes the key.
  *   Who finds HG_DEAD must not touch the entry; it counts under the next incarnation of the key
- *   instead. The socket's mark keeps the incarnation. A client's connections are the sum over its
- *   incarnations, which is looked at only while table_state says that later ones exist.
+ *   instead. The connection's entry keeps the incarnation. A client's connections are the sum over
+ * its incarnations, which is looked at only while table_state says that later ones exist.
  * - The kernel reuses the memory of a deleted entry at once, also while another CPU still holds a
  *   pointer to it. Every compare-and-swap therefore compares the key's tag along with the count.
  */
@@ -58,12 +58,18 @@ static __always_inline __u32 incarnation_connections(const struct hg_client_key 
 	return connections;
 }
 
+static __always_inline struct hg_table_state *find_table_state(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&table_state, &zero);
+}
+
 /* The established connections of a client. `client` is of incarnation 0, and is again after. */
 static __always_inline __u32 client_connections(struct hg_client_key *client)
 {
-	__u32 zero = 0;
 	__u32 sum = incarnation_connections(client);
-	const struct hg_table_state *table = bpf_map_lookup_elem(&table_state, &zero);
+	const struct hg_table_state *table = find_table_state();
 
 	if (table && table->later_incarnations) {
 		for (int i = 1; i < HG_INCARNATIONS; i++) {
@@ -75,16 +81,26 @@ static __always_inline __u32 client_connections(struct hg_client_key *client)
 	return sum;
 }
 
-static __always_inline void count_entry(const struct hg_client_key *client,
-					struct hg_totals *totals, int change)
+static __always_inline void client_came(const struct hg_client_key *client,
+					struct hg_totals *totals)
 {
-	__u32 zero = 0;
-	struct hg_table_state *table = bpf_map_lookup_elem(&table_state, &zero);
+	__sync_fetch_and_add(&totals->clients, 1);
+	if (client->incarnation > 0) {
+		struct hg_table_state *table = find_table_state();
 
-	__sync_fetch_and_add(&totals->clients, change);
+		if (table) __sync_fetch_and_add(&table->later_incarnations, 1);
+	}
+}
+
+static __always_inline void client_left(const struct hg_client_key *client,
+					struct hg_totals *totals)
+{
+	struct hg_table_state *table = find_table_state();
+
+	__sync_fetch_and_add(&totals->clients, -1);
 	if (!table) return;
-	__sync_fetch_and_add(&table->clients, change);
-	if (client->incarnation > 0) __sync_fetch_and_add(&table->later_incarnations, change);
+	if (table->clients_full) table->clients_full = 0;
+	if (client->incarnation > 0) __sync_fetch_and_add(&table->later_incarnations, -1);
 }
 
 /*
@@ -102,8 +118,13 @@ static __always_inline __u32 add_to_client(struct hg_client_key *client, struct 
 			long error = bpf_map_update_elem(&clients, client, &first, BPF_NOEXIST);
 
 			if (error == -EEXIST) continue;
-			if (error) return 0;
-			count_entry(client, totals, 1);
+			if (error) {
+				struct hg_table_state *table = find_table_state();
+
+				if (table && error == -E2BIG) table->clients_full = 1;
+				return 0;
+			}
+			client_came(client, totals);
 			return 1;
 		}
 		__u64 old = read_state(entry);
@@ -137,7 +158,7 @@ static __always_inline void remove_from_client(const struct hg_client_key *clien
 		if (__sync_val_compare_and_swap(&entry->state, old, new) != old) continue;
 		if ((__u32) new == HG_DEAD) {
 			bpf_map_delete_elem(&clients, client);
-			count_entry(client, totals, -1);
+			client_left(client, totals);
 		}
 		return;
 	}

@@ -16,9 +16,10 @@
 
 #define HALF_OPEN_RETRIES 8 /* of a compare-and-swap; each failure means another CPU succeeded */
 
+/* The coarse clock is a few milliseconds late, and an order of magnitude cheaper. */
 static __always_inline __u32 window_now(const struct hg_rule *rule)
 {
-	return hg_window_number(bpf_ktime_get_ns(), rule->handshake_timeout_ns ?: 1);
+	return hg_window_number(bpf_ktime_get_coarse_ns(), rule->handshake_timeout_ns ?: 1);
 }
 
 static __always_inline __u32 half_open_count(const struct hg_half_open *slot, __u32 now)

@@ -7,6 +7,7 @@
 #include "connection.h"
 #include "half_open.h"
 #include "kernel_types.h"
+#include "lookup_note.h"
 #include "maps.h"
 #include "policy.h"
 #include "report.h"
@@ -33,7 +34,10 @@ int admit(struct bpf_sk_lookup *ctx)
 
 	struct hg_client_key client = client_of(rule, rule_id, &connection.remote);
 	enum hg_reason reason = judge(rule, rule_id, &client);
-	if (reason == HG_ADMITTED) return SK_PASS;
+	if (reason == HG_ADMITTED) {
+		note_lookup(&connection);
+		return SK_PASS;
+	}
 
 	count_refused(rule_id, reason);
 	send_event(HG_EVENT_REFUSED, reason, rule_id, &connection, 0);
@@ -47,41 +51,33 @@ static __always_inline void reserve(const struct connection *connection)
 	const struct hg_rule *rule = find_rule(connection, &rule_id);
 	if (!rule) return;
 
+	forget_lookup();
+
 	struct hg_client_key client = client_of(rule, rule_id, &connection->remote);
 	take_half_open(rule, rule_id, &client);
 }
 
 /* The handshake is complete: the half-open slot becomes an established connection. */
-static __always_inline void establish(struct bpf_sock_ops *ops, struct bpf_sock *sk,
-				      const struct connection *connection)
+static __always_inline void establish(__u64 cookie, const struct connection *connection)
 {
 	__u32 rule_id;
 	const struct hg_rule *rule = find_rule(connection, &rule_id);
 	if (!rule) return;
 
 	struct hg_client_key client = client_of(rule, rule_id, &connection->remote);
-	give_back_half_open(rule, rule_id, &client);
+	if (!was_just_looked_up(connection)) give_back_half_open(rule, rule_id, &client);
 
-	struct hg_mark *mark = bpf_sk_storage_get(&marks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!mark) {
+	struct counted counted = count_connection(cookie, rule, rule_id, &client, true);
+	if (!counted.has_client) {
 		COUNT(rule_id, untracked);
-		send_event(HG_EVENT_TABLE_FULL, HG_TABLE_FULL, rule_id, connection, 0);
-		return;
+		send_event(HG_EVENT_TABLE_FULL, HG_TABLE_FULL, rule_id, connection, cookie);
 	}
-	if (mark->counted) return;
-
-	enum hg_reason excess = count_connection(mark, rule, rule_id, &client);
-	if (!(mark->counted & HG_COUNTED_CLIENT)) {
-		COUNT(rule_id, untracked);
-		send_event(HG_EVENT_TABLE_FULL, HG_TABLE_FULL, rule_id, connection, 0);
-	}
-	if (excess == HG_ADMITTED) {
+	if (counted.excess == HG_ADMITTED) {
 		COUNT(rule_id, admitted);
 		return;
 	}
 	COUNT(rule_id, overshoot);
-	mark->counted |= HG_OVERSHOOT;
-	send_event(HG_EVENT_OVERSHOOT, excess, rule_id, connection, bpf_get_socket_cookie(ops));
+	send_event(HG_EVENT_OVERSHOOT, counted.excess, rule_id, connection, cookie);
 }
 
 SEC("sockops")
@@ -94,13 +90,21 @@ int track(struct bpf_sock_ops *ops)
 	if (bpf_get_netns_cookie(ops) != netns_cookie) return 1;
 
 	struct connection connection = connection_of_ops(ops);
-	struct bpf_sock *sk = ops->sk;
 
 	if (is_reserving)
 		reserve(&connection);
-	else if (sk)
-		establish(ops, sk, &connection);
+	else
+		establish(bpf_get_socket_cookie(ops), &connection);
 	return 1;
+}
+
+static __always_inline int on_state(const struct sock *sk, int new_state)
+{
+	if (new_state != TCP_CLOSE) return 0;
+
+	__u64 cookie = sk->__sk_common.skc_cookie.counter;
+	if (cookie) uncount_connection(cookie); /* who has none was never counted */
+	return 0;
 }
 
 /* Every death of a socket passes here: close, reset, timeout, hand-over to TIME_WAIT, ss -K. */
@@ -109,9 +113,19 @@ int BPF_PROG(release, struct sock *sk, int old_state, int new_state)
 {
 	(void)ctx;
 	(void)old_state;
-	if (new_state != TCP_CLOSE) return 0;
+	return on_state(sk, new_state);
+}
 
-	struct hg_mark *mark = bpf_sk_storage_get(&marks, sk, NULL, 0);
-	if (mark) uncount_connection(mark);
-	return 0;
+/*
+ * The kernel skips a tracing program that is already running on this CPU. `release` also runs in
+ * process context, where a softirq may interrupt it and close another socket: that death would be
+ * missed. With two programs, only one of them can be the one that is interrupted, and softirqs do
+ * not nest. Whichever comes first removes the entry; the other one then finds none.
+ */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(release_nested, struct sock *sk, int old_state, int new_state)
+{
+	(void)ctx;
+	(void)old_state;
+	return on_state(sk, new_state);
 }

@@ -69,12 +69,30 @@ struct {
 	__type(value, struct hg_table_state);
 } table_state SEC(".maps");
 
+/*
+ * By socket cookie. A hash of our own, not sk_storage: that costs two allocations and two RCU
+ * callbacks a connection (docs/adr/0003-connection-table.md).
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1048576); /* set by the daemon: tables.connections */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct hg_mark);
-} marks SEC(".maps");
+	__type(key, __u64);
+	__type(value, struct hg_connection);
+} connections SEC(".maps");
+
+struct connection_id {
+	struct hg_address remote;
+	__u32 ports;
+};
+
+/* The connection whose listener this CPU has looked up last: see lookup_note.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct connection_id);
+} lookup_note SEC(".maps");
 
 /* --- report ----------------------------------------------------------------------------------- */
 

@@ -87,17 +87,13 @@ int adopt(struct bpf_iter__tcp *ctx)
 	const struct hg_rule *rule = find_rule(&connection, &rule_id);
 	if (!rule) return 0;
 
-	struct hg_mark *mark = bpf_sk_storage_get(&marks, tcp, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!mark) {
-		COUNT(rule_id, untracked);
-		return 0;
-	}
-	if (mark->counted) return 0;
+	__u64 cookie = bpf_get_socket_cookie(tcp);
+	if (is_counted(cookie)) return 0;
 
 	struct hg_client_key client = client_of(rule, rule_id, &connection.remote);
-	count_connection(mark, rule, rule_id, &client);
-	COUNT(rule_id, adopted);
-	if (!(mark->counted & HG_COUNTED_CLIENT)) COUNT(rule_id, untracked);
+	struct counted counted = count_connection(cookie, rule, rule_id, &client, false);
+	if (counted.is_tracked) COUNT(rule_id, adopted);
+	if (!counted.has_client) COUNT(rule_id, untracked);
 	return 0;
 }
 
@@ -111,16 +107,17 @@ int find_overshoot(struct bpf_iter__tcp *ctx)
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(common);
 	if (!tcp) return 0;
 
-	struct hg_mark *mark = bpf_sk_storage_get(&marks, tcp, NULL, 0);
-	if (!mark || !(mark->counted & HG_OVERSHOOT)) return 0;
+	__u64 cookie = bpf_get_socket_cookie(tcp);
+	const struct hg_connection *entry = bpf_map_lookup_elem(&connections, &cookie);
+	if (!entry || !(entry->flags & HG_CONNECTION_OVERSHOOT)) return 0;
 
 	struct connection connection = connection_of_sock(common);
 	struct hg_event event = {
 	    .time_ns = bpf_ktime_get_ns(),
-	    .socket_cookie = bpf_get_socket_cookie(tcp),
+	    .socket_cookie = cookie,
 	    .type = HG_EVENT_OVERSHOOT,
 	    .reason = HG_ADMITTED, /* no longer known */
-	    .rule = mark->client.rule,
+	    .rule = entry->client.rule,
 	    .remote_port = connection.remote_port,
 	    .local_port = connection.local_port,
 	    .remote = connection.remote,

@@ -36,54 +36,91 @@ static __always_inline void give_back_half_open(const struct hg_rule *rule, __u3
 	if (slot) half_open_remove(slot, now);
 }
 
-/*
- * Counts an established connection and writes into the mark what was counted. Returns the limit
- * that it exceeds, HG_ADMITTED if none. The caller holds the socket's lock, as all hooks do that
- * see a full socket, so that a mark is written by one CPU at a time.
- */
-static __always_inline enum hg_reason count_connection(struct hg_mark *mark,
-						       const struct hg_rule *rule, __u32 rule_id,
-						       struct hg_client_key *client)
+/* What became of a connection that was to be counted. */
+struct counted {
+	bool is_tracked;       /* an entry of `connections` will undo the count */
+	bool has_client;       /* counted for its client, too */
+	enum hg_reason excess; /* the limit that it is beyond, HG_ADMITTED if none */
+};
+
+static __always_inline bool is_counted(__u64 cookie)
 {
-	enum hg_reason excess = HG_ADMITTED;
+	return bpf_map_lookup_elem(&connections, &cookie);
+}
+
+static __always_inline void uncount(const struct hg_connection *connection, struct hg_totals *total)
+{
+	__sync_fetch_and_add(&total->connections, -1);
+	if (connection->flags & HG_CONNECTION_HAS_CLIENT) {
+		struct hg_client_key client = connection->client;
+
+		remove_from_client(&client, total);
+	}
+}
+
+/*
+ * Counts an established connection, once: who knows the socket already must not call this. The
+ * caller holds the socket's lock, as all hooks do that see a full socket. `is_new`: it has just
+ * been opened, so it will be closed if it is beyond a limit.
+ */
+static __always_inline struct counted count_connection(__u64 cookie, const struct hg_rule *rule,
+						       __u32 rule_id, struct hg_client_key *client,
+						       bool is_new)
+{
+	struct counted counted = {};
+	struct hg_connection connection = {};
 	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
 
-	if (!total) return HG_ADMITTED;
-	mark->counted = HG_COUNTED_TOTAL;
+	if (!total) return counted;
 	if (__sync_fetch_and_add(&total->connections, 1) >= rule->total)
-		excess = HG_TOTAL_CONNECTIONS;
+		counted.excess = HG_TOTAL_CONNECTIONS;
 
 	__u32 held = add_to_client(client, total);
 
-	mark->client = *client;
+	connection.client = *client;
 	if (held > 0) {
-		mark->counted |= HG_COUNTED_CLIENT;
+		counted.has_client = true;
+		connection.flags = HG_CONNECTION_HAS_CLIENT;
 		if (client->incarnation > 0) {
 			client->incarnation = 0;
 			held = client_connections(client);
 		}
-		if (held > rule->per_client) excess = HG_CLIENT_CONNECTIONS;
+		if (held > rule->per_client) counted.excess = HG_CLIENT_CONNECTIONS;
 	} else if (rule->flags & HG_REFUSE_ON_TABLE_FULL) {
-		excess = HG_TABLE_FULL;
+		counted.excess = HG_TABLE_FULL;
 	}
-	return excess;
+	if (is_new && counted.excess != HG_ADMITTED) connection.flags |= HG_CONNECTION_OVERSHOOT;
+
+	long error = bpf_map_update_elem(&connections, &cookie, &connection, BPF_NOEXIST);
+	if (error) {
+		struct hg_table_state *table = find_table_state();
+
+		if (table && error == -E2BIG) table->connections_full = 1;
+		uncount(&connection, total);
+		counted.has_client = false;
+		counted.excess =
+		    rule->flags & HG_REFUSE_ON_TABLE_FULL ? HG_TABLE_FULL : HG_ADMITTED;
+		return counted;
+	}
+	counted.is_tracked = true;
+	return counted;
 }
 
-/* Undoes exactly what the mark says was counted, once. */
-static __always_inline void uncount_connection(struct hg_mark *mark)
+/* Undoes exactly what was counted for this socket, once, if anything was. */
+static __always_inline void uncount_connection(__u64 cookie)
 {
-	__u32 rule_id = mark->client.rule;
-	__u32 counted = mark->counted;
+	const struct hg_connection *entry = bpf_map_lookup_elem(&connections, &cookie);
+
+	if (!entry) return;
+	struct hg_connection connection = *entry;
+	__u32 rule_id = connection.client.rule;
 	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
 
-	mark->counted = 0;
-	if (!total || !(counted & HG_COUNTED_TOTAL)) return;
-	__sync_fetch_and_add(&total->connections, -1);
-	if (counted & HG_COUNTED_CLIENT) {
-		struct hg_client_key client = mark->client;
+	if (bpf_map_delete_elem(&connections, &cookie)) return; /* another one was first */
 
-		remove_from_client(&client, total);
-	}
+	struct hg_table_state *table = find_table_state();
+	if (table && table->connections_full) table->connections_full = 0;
+	if (total) uncount(&connection, total);
 }
 
 #endif /* HEADGATE_BPF_TRACK_H */

@@ -6,14 +6,12 @@
 #include "account.h"
 #include "half_open.h"
 
-const volatile __u32 client_capacity = 0; /* entries of `clients` */
-
-static __always_inline bool is_table_full(void)
+/* Would one connection more, of a client that holds `held` of them, find no room in a table? */
+static __always_inline bool is_table_full(__u32 held)
 {
-	__u32 zero = 0;
-	const struct hg_table_state *table = bpf_map_lookup_elem(&table_state, &zero);
+	const struct hg_table_state *table = find_table_state();
 
-	return table && table->clients >= client_capacity;
+	return table && (table->connections_full || (held == 0 && table->clients_full));
 }
 
 static __always_inline enum hg_reason judge(const struct hg_rule *rule, __u32 rule_id,
@@ -22,7 +20,7 @@ static __always_inline enum hg_reason judge(const struct hg_rule *rule, __u32 ru
 	if (rule->per_client != HG_NO_LIMIT || rule->flags & HG_REFUSE_ON_TABLE_FULL) {
 		__u32 held = client_connections(client);
 
-		if (held == 0 && rule->flags & HG_REFUSE_ON_TABLE_FULL && is_table_full())
+		if (rule->flags & HG_REFUSE_ON_TABLE_FULL && is_table_full(held))
 			return HG_TABLE_FULL;
 		if (rule->count_half_open != HG_HALF_OPEN_NONE) {
 			const struct hg_half_open *slot = bpf_map_lookup_elem(&half_open, client);

@@ -81,8 +81,8 @@ Result<Limiter> Limiter::start(const policy::Policy& policy, const config::Table
     return fail_libbpf("cannot read the kernel programs", errno);
   }
   limiter->rodata->netns_cookie = kernel->netns->cookie();
-  limiter->rodata->client_capacity = tables.clients;
   sweep->rodata->cgroup_id = cgroup.id;
+  bpf_map__set_max_entries(limiter->maps.connections, tables.connections);
   bpf_map__set_max_entries(limiter->maps.clients, tables.clients);
   bpf_map__set_max_entries(limiter->maps.half_open, tables.half_open);
 
@@ -122,6 +122,10 @@ Result<Limiter> Limiter::start(const policy::Policy& policy, const config::Table
   };
   auto attached = attach(bpf_program__attach_trace(limiter->progs.release),
                          "to tracepoint inet_sock_set_state");
+  if (attached) {
+    attached = attach(bpf_program__attach_trace(limiter->progs.release_nested),
+                      "to tracepoint inet_sock_set_state");
+  }
   if (attached) {
     attached = attach(bpf_program__attach_cgroup(limiter->progs.track, cgroup.fd.get()),
                       ("sock_ops to cgroup " + cgroup.path).c_str());

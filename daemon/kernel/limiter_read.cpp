@@ -100,14 +100,21 @@ Result<std::vector<ClientCount>> Limiter::clients() const {
 
 Result<std::vector<TableFill>> Limiter::tables() const {
   const auto& maps = kernel_->limiter->maps;
-  const auto state = read_entry<hg_table_state>(maps.table_state, 0);
-  if (!state) return tl::unexpected(state.error());
+  std::uint32_t connections = 0;
+  std::uint32_t clients = 0;
+  for (const auto& [id, window_length_ns] : kernel_->window_lengths_ns) {
+    const auto totals = read_entry<hg_totals>(maps.totals, id);
+    if (!totals) return tl::unexpected(totals.error());
+    connections += totals->connections;
+    clients += totals->clients;
+  }
   std::uint32_t half_open = 0;  // the kernel does not tell how full an LRU map is
   const std::function<void(const hg_client_key&, const hg_half_open&)> count =
       [&half_open](const hg_client_key&, const hg_half_open&) { ++half_open; };
   if (auto read = visit_entries(maps.half_open, count); !read) return tl::unexpected(read.error());
   return std::vector<TableFill>{
-      {"clients", state->clients, bpf_map__max_entries(maps.clients)},
+      {"connections", connections, bpf_map__max_entries(maps.connections)},
+      {"clients", clients, bpf_map__max_entries(maps.clients)},
       {"half_open", half_open, bpf_map__max_entries(maps.half_open)},
   };
 }
