@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/config/document.h"
+
+namespace headgate::config {
+
+// A node that is being given its meaning: it knows the file and the key it stands under, so that
+// whoever reads it can say exactly what is wrong. Refers to `file` and `node`: both outlive it.
+// Every reader below fails with kInvalidArgument, "file:line:col: …".
+class Value {
+ public:
+  Value(const std::string& file, std::string name, const Node& node)
+      : file_(&file), name_(std::move(name)), node_(&node) {}
+
+  const std::string& file() const { return *file_; }
+  const std::string& name() const { return name_; }  // "connections.per_client"; "" for the root
+  const Node& node() const { return *node_; }
+  const Content& content() const { return *node_->content; }
+  Position position() const { return node_->position; }
+
+  // A value below this one; `key` is empty for a list's item.
+  Value child(std::string_view key, const Node& node) const;
+
+  tl::unexpected<Error> fail(std::string_view message) const;
+  // "'name' is (what it is); (expected) would be right"
+  tl::unexpected<Error> fail_expecting(std::string_view expected) const;
+
+  // Text, with or without quotes; never empty.
+  Result<std::string> text(std::string_view expected) const;
+  // Decimal digits without quotes, sign, leading zeros or underscores.
+  Result<std::uint32_t> integer(std::uint32_t low, std::uint32_t high) const;
+  // A whole number and its unit: 500ms, 10s, 1m, 1h.
+  Result<std::chrono::milliseconds> duration(std::chrono::milliseconds low,
+                                             std::chrono::milliseconds high) const;
+  // "/run/netns/web", at most max_bytes long, or one of `words`.
+  Result<std::string> absolute_path(std::size_t max_bytes,
+                                    std::initializer_list<std::string_view> words = {}) const;
+
+  // One of `choices`, which pair each word with its meaning.
+  template <typename T>
+  Result<T> choice(std::initializer_list<std::pair<std::string_view, T>> choices) const {
+    std::string expected;
+    for (const auto& [word, meaning] : choices) {
+      if (content().kind == NodeKind::kScalar && content().text == word) return meaning;
+      expected += (expected.empty() ? "'" : " or '") + std::string(word) + "'";
+    }
+    return fail_expecting(expected);
+  }
+
+ private:
+  std::string describe() const;
+
+  const std::string* file_;
+  std::string name_;
+  const Node* node_;
+};
+
+// One key that a map may have, and what to do with its value.
+struct Field {
+  std::string_view key;
+  std::function<Result<void>(const Value&)> read;
+  bool required = false;
+};
+
+// Reads a map: refuses keys that are not in `fields`, then reads those present in the order of
+// `fields`. `what` names the map in messages: "a rule".
+Result<void> read_map(const Value& map, std::string_view what, const std::vector<Field>& fields);
+
+// Calls `read` for each item of a list, in order.
+Result<void> read_list(const Value& list, const std::function<Result<void>(const Value&)>& read);
+
+// Puts what was read into its place.
+template <typename To, typename From>
+Result<void> store(To& to, Result<From> from) {
+  if (!from) return tl::unexpected(std::move(from).error());
+  to = static_cast<To>(*std::move(from));
+  return {};
+}
+
+}  // namespace headgate::config
