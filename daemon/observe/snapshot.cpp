@@ -4,24 +4,9 @@
 #include <algorithm>
 #include <tuple>
 
+#include "daemon/config/listen.h"
+
 namespace headgate::observe {
-namespace {
-
-// As it would be written in the configuration.
-std::string describe(const config::Listen& listen) {
-  std::string text;
-  if (listen.address) {
-    const std::string address = listen.address->to_string();
-    text =
-        listen.address->address.family() == IpFamily::kIpv6 ? "[" + address + "]:" : address + ":";
-  }
-  text += std::to_string(listen.first_port);
-  if (listen.last_port != listen.first_port) text += "-" + std::to_string(listen.last_port);
-  return text;
-}
-
-}  // namespace
-
 const std::vector<std::string>& reason_labels() {
   static const std::vector<std::string> labels = {"none",
 #define HG_REASON_LABEL(name, label, text) label,
@@ -42,7 +27,8 @@ Result<Snapshot> Observer::snapshot() const {
                        rule.connections.per_client,
                        rule.connections.total,
                        (*counts)[policy::rule_id(i)]};
-    for (const config::Listen& listen : rule.listen) entry.listen.push_back(describe(listen));
+    for (const config::Listen& listen : rule.listen)
+      entry.listen.push_back(config::to_string(listen));
     snapshot.rules.push_back(std::move(entry));
   }
   auto tables = limiter_.tables();
