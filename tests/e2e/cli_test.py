@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of the two programs on the command line: exit codes, messages, JSON."""
+import json
+import os
+import pathlib
+import tempfile
+import unittest
+
+import support
+from support import program, run
+
+GOOD = """\
+rules:
+  - name: web
+    listen: ["8080"]
+    connections: {{ per_client: 7, total: 70 }}
+metrics: {{ listen: off }}
+control: {{ socket: {directory}/control.sock }}
+netns: {netns}
+"""
+BAD = """\
+rules:
+  - name: web
+    listen: ["70000"]
+"""
+
+
+class CliTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = pathlib.Path(temporary.name)
+        self.good = self.write("good.yaml", GOOD.format(directory=temporary.name, netns="self"))
+        self.bad = self.write("bad.yaml", BAD)
+
+    def write(self, name, text):
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+    def assert_exit(self, code, *command, **options):
+        done = run(*command, **options)
+        self.assertEqual(done.returncode, code, f"{command}\n{done.stdout}{done.stderr}")
+        return done
+
+
+class HeadgatedTest(CliTest):
+    def check(self, code, path):
+        return self.assert_exit(code, program("headgated"), "--config", path, "--check")
+
+    def test_check_accepts_a_good_file(self):
+        self.check(0, self.good)
+
+    def test_check_says_where_a_bad_file_is_wrong(self):
+        self.assertIn(f"{self.bad}:3:", self.check(1, self.bad).stderr)
+
+    def test_check_needs_a_file_that_can_be_read(self):
+        self.assertIn("missing.yaml", self.check(1, self.directory / "missing.yaml").stderr)
+        self.assertIn("directory", self.check(1, self.directory).stderr)
+
+    def test_a_bad_file_is_refused_without_check_too(self):
+        self.assert_exit(1, program("headgated"), "--config", self.bad)
+
+    def test_usage(self):
+        self.assertIn("--config", self.assert_exit(0, program("headgated"), "--help").stdout)
+        self.assert_exit(2, program("headgated"), "--nonsense")
+        self.assert_exit(2, program("headgated"), "--config")
+        self.assert_exit(2, program("headgated"), "--config", self.good, "--log-level", "shouting")
+
+
+class HeadgatectlTest(CliTest):
+    def ctl(self, code, *arguments, **options):
+        return self.assert_exit(code, program("headgatectl"), *arguments, **options)
+
+    def test_check_is_the_daemons_own(self):
+        self.ctl(0, "check", self.good)
+        self.assertIn(f"{self.bad}:3:", self.ctl(1, "check", self.bad).stderr)
+        self.ctl(1, "check", self.directory / "missing.yaml")
+
+    def test_version(self):
+        self.assertIn(os.environ["HEADGATE_VERSION"], self.ctl(0, "version").stdout)
+
+    def test_doctor_finds_nothing_wrong_where_the_tests_run(self):
+        self.assertTrue(self.ctl(0, "doctor").stdout.strip())
+
+    def test_usage(self):
+        help_text = self.ctl(0, "--help").stdout
+        for verb in ("status", "clients", "check", "doctor", "version"):
+            self.assertIn(verb, help_text)
+        self.ctl(2)
+        self.ctl(2, "nonsense")
+        self.ctl(2, "check")
+        self.ctl(2, "-o", "xml", "status")
+        self.ctl(2, "clients", "--limit", "many")
+
+    def test_without_a_daemon_it_says_where_it_looked(self):
+        missing = self.directory / "nobody.sock"
+        for verb in ("status", "clients"):
+            with self.subTest(verb=verb):
+                self.assertIn(str(missing), self.ctl(1, "--socket", missing, verb).stderr)
+                named = dict(os.environ, HEADGATE_SOCKET=str(missing))
+                self.assertIn(str(missing), self.ctl(1, verb, env=named).stderr)
+
+
+class WithDaemonTest(CliTest):
+    def setUp(self):
+        super().setUp()
+        namespace = f"hge2e{os.getpid()}"
+        self.assert_exit(0, "ip", "netns", "add", namespace)
+        self.addCleanup(self.assert_exit, 0, "ip", "netns", "delete", namespace)
+        self.socket = self.directory / "control.sock"
+        config = self.write("headgate.yaml", GOOD.format(
+            directory=self.directory, netns=f"/run/netns/{namespace}"))
+        self.daemon = support.Daemon(config, self.directory)
+        self.daemon.__enter__()
+        self.addCleanup(self.daemon.stop)
+
+    def ctl(self, *arguments):
+        command = [program("headgatectl"), "--socket", self.socket, *arguments]
+        return self.assert_exit(0, *command).stdout
+
+    def test_status_as_json(self):
+        status = json.loads(self.ctl("-o", "json", "status"))
+        self.assertEqual(status["version"], os.environ["HEADGATE_VERSION"])
+        (rule,) = status["rules"]
+        self.assertEqual((rule["name"], rule["listen"]), ("web", ["8080"]))
+        self.assertEqual((rule["per_client_limit"], rule["total_limit"]), (7, 70))
+        for count in ("connections", "half_open", "clients", "admitted", "overshoot_closed",
+                      "untracked", "adopted"):
+            self.assertIs(rule[count].__class__, int, count)
+            self.assertEqual(rule[count], 0, count)
+
+    def test_clients_as_json(self):
+        clients = json.loads(self.ctl("-o", "json", "clients", "--rule", "web", "--limit", "5"))
+        self.assertEqual((clients["clients"], clients["total"]), ([], 0))
+
+    def test_tables_are_for_people(self):
+        self.assertIn("web", self.ctl("status"))
+        self.ctl("clients")
+
+    def test_sigterm_ends_the_daemon_in_order(self):
+        self.assertEqual(self.daemon.stop(), 0)
+        gone = run(program("headgatectl"), "--socket", self.socket, "status")
+        self.assertEqual(gone.returncode, 1, gone.stdout)
+
+
+if __name__ == "__main__":
+    support.main()
