@@ -103,15 +103,23 @@ HG_SIZE_IS(struct hg_client_key, 20);
 
 /*
  * Value of `clients`, one word so that it changes by one compare-and-swap: the tag of its key in
- * the upper half, established connections in the lower. The count is never 0: it is HG_DEAD while
- * the entry is being removed. The tag tells an entry whose memory the kernel has already given to
- * another key.
+ * the upper half, established connections in the lower; 0 while the entry is parked, HG_DEAD while
+ * it is being removed. The tag tells an entry whose memory the kernel has already given to another
+ * key.
  */
 struct hg_client {
 	__u64 state;
 };
 #define HG_DEAD 0xffffffffU
 HG_SIZE_IS(struct hg_client, 8);
+
+/* Map `parked`: clients that have just left, whose entries are kept in case they return. */
+struct hg_parked {
+	__u32 is_busy; /* 1 while a CPU exchanges the client */
+	struct hg_client_key client;
+};
+#define HG_PARKED_MAX 256
+HG_SIZE_IS(struct hg_parked, 24);
 
 /*
  * Half-open connections of the current and the previous window, in one word so that it changes
@@ -128,9 +136,9 @@ HG_SIZE_IS(struct hg_half_open, 8);
 
 /* Map `totals`, indexed by rule id: shared by all CPUs, exact. One cache line each. */
 struct hg_totals {
-	__u32 connections; /* established */
-	__u32 clients;     /* entries of `clients` */
-	struct hg_half_open half_open;
+	__u32 connections;             /* established */
+	__u32 clients;                 /* entries of `clients` that are not parked */
+	struct hg_half_open half_open; /* with HG_HALF_OPEN_ALL only */
 	__u64 padding[6];
 };
 HG_SIZE_IS(struct hg_totals, 64);
@@ -143,9 +151,11 @@ struct hg_table_state {
 	__u32 connections_full;
 	__u32 clients_full;
 	__u32 later_incarnations; /* entries of `clients` with incarnation > 0 */
+	__u32 more_connections;   /* entries of `more_connections` */
+	__u32 adopted;            /* connections with HG_CONNECTION_ADOPTED */
 	__u32 padding;
 };
-HG_SIZE_IS(struct hg_table_state, 16);
+HG_SIZE_IS(struct hg_table_state, 24);
 
 /* Map `stats`, per CPU, indexed by rule id: monotonic counters, summed by the daemon. */
 struct hg_rule_stats {
@@ -158,16 +168,19 @@ struct hg_rule_stats {
 HG_SIZE_IS(struct hg_rule_stats, 96);
 
 /*
- * Map `connections`: every counted connection, by the cookie of its socket, and what its end must
- * undo: exactly what was counted, whatever the policy says by then.
+ * Maps `connections` and `more_connections`: every counted connection, and what its end must undo:
+ * exactly what was counted, whatever the policy says by then. See connections.h.
  */
 struct hg_connection {
+	__u64 cookie; /* of the socket; 0: the slot is free */
 	struct hg_client_key client;
 	__u32 flags; /* HG_CONNECTION_… */
 };
 #define HG_CONNECTION_HAS_CLIENT 1U /* counted in `clients`, not only in `totals` */
+#define HG_CONNECTION_ADOPTED 4U    /* was open before the hooks were attached */
 #define HG_CONNECTION_OVERSHOOT 2U  /* beyond a limit, to be destroyed by the daemon */
-HG_SIZE_IS(struct hg_connection, 24);
+HG_SIZE_IS(struct hg_connection, 32);
+#define HG_CONNECTION_SLOTS_MAX 65536 /* of `connections`: 2 MiB */
 
 /* --- events: ring buffer `events` ------------------------------------------------------------ */
 

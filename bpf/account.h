@@ -3,9 +3,13 @@
  * The account of established connections by client. (track.h adds the total of the rule, and the
  * entry of the connection itself, which says what its end must undo.)
  *
- * Entries are updated by compare-and-swap and removed with their last connection. Two races have
- * to be survived without losing a connection, and neither may wait for the other CPU (which can be
- * a softirq's victim on this very CPU):
+ * Entries are updated by compare-and-swap. An entry whose last connection has closed is parked, as
+ * inserting and removing cost more than all the rest: it stays until another client that left
+ * takes its place in `parked`. So at most HG_PARKED_MAX entries are empty, whatever the daemon
+ * does.
+ *
+ * Two races have to be survived without losing a connection, and neither may wait for the other
+ * CPU (which can be a softirq's victim on this very CPU):
  *
  * - Counting meets removal. The remover first turns the count into HG_DEAD, then deletes the key.
  *   Who finds HG_DEAD must not touch the entry; it counts under the next incarnation of the key
@@ -19,7 +23,10 @@
 
 #include <asm-generic/errno-base.h>
 
+#include "connections.h"
 #include "maps.h"
+
+const volatile __u32 parked_mask = 0; /* places of `parked` less one; 0: park nothing */
 
 #define ACCOUNT_RETRIES 64 /* each failure means that another CPU succeeded */
 
@@ -58,13 +65,6 @@ static __always_inline __u32 incarnation_connections(const struct hg_client_key 
 	return connections;
 }
 
-static __always_inline struct hg_table_state *find_table_state(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&table_state, &zero);
-}
-
 /* The established connections of a client. `client` is of incarnation 0, and is again after. */
 static __always_inline __u32 client_connections(struct hg_client_key *client)
 {
@@ -81,26 +81,64 @@ static __always_inline __u32 client_connections(struct hg_client_key *client)
 	return sum;
 }
 
-static __always_inline void client_came(const struct hg_client_key *client,
-					struct hg_totals *totals)
+/* Removes the entry if it is empty. */
+static __always_inline void bury(const struct hg_client_key *client)
 {
-	__sync_fetch_and_add(&totals->clients, 1);
-	if (client->incarnation > 0) {
-		struct hg_table_state *table = find_table_state();
-
-		if (table) __sync_fetch_and_add(&table->later_incarnations, 1);
-	}
-}
-
-static __always_inline void client_left(const struct hg_client_key *client,
-					struct hg_totals *totals)
-{
+	struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
 	struct hg_table_state *table = find_table_state();
+	__u32 tag = tag_of(client);
+	__u64 empty = client_state(tag, 0);
 
-	__sync_fetch_and_add(&totals->clients, -1);
-	if (!table) return;
+	if (!entry || !table) return;
+	if (__sync_val_compare_and_swap(&entry->state, empty, client_state(tag, HG_DEAD)) != empty)
+		return;
+	bpf_map_delete_elem(&clients, client);
 	if (table->clients_full) table->clients_full = 0;
 	if (client->incarnation > 0) __sync_fetch_and_add(&table->later_incarnations, -1);
+}
+
+static __always_inline bool is_same_client(const struct hg_client_key *a,
+					   const struct hg_client_key *b)
+{
+	return a->address.word[3] == b->address.word[3] &&
+	       a->address.word[2] == b->address.word[2] &&
+	       a->address.word[1] == b->address.word[1] &&
+	       a->address.word[0] == b->address.word[0] && a->rule == b->rule &&
+	       a->incarnation == b->incarnation;
+}
+
+/*
+ * Keeps an entry that has just become empty, and removes the one whose place it takes. An empty
+ * entry is always in its place: who takes a place afterwards looks at what was there, and who finds
+ * the place busy parks nothing.
+ */
+static __always_inline void park(const struct hg_client_key *client)
+{
+	__u32 index = tag_of(client) & parked_mask;
+	struct hg_parked *place = bpf_map_lookup_elem(&parked, &index);
+
+	if (parked_mask == 0 || !place || __sync_val_compare_and_swap(&place->is_busy, 0, 1) != 0) {
+		bury(client);
+		return;
+	}
+	struct hg_client_key previous = place->client;
+
+	place->client = *client;
+	__sync_lock_test_and_set(&place->is_busy, 0);
+	if (previous.rule != HG_NO_RULE && !is_same_client(&previous, client)) bury(&previous);
+}
+
+/* Returns 0 or a negative error: -EEXIST, -E2BIG if the table is full. */
+static __always_inline long insert_client(const struct hg_client_key *client, __u32 tag)
+{
+	struct hg_client first = {.state = client_state(tag, 1)};
+	long error = bpf_map_update_elem(&clients, client, &first, BPF_NOEXIST);
+	struct hg_table_state *table = find_table_state();
+
+	if (!table) return error;
+	if (error == -E2BIG) table->clients_full = 1;
+	if (!error && client->incarnation > 0) __sync_fetch_and_add(&table->later_incarnations, 1);
+	return error;
 }
 
 /*
@@ -114,17 +152,11 @@ static __always_inline __u32 add_to_client(struct hg_client_key *client, struct 
 		__u32 tag = tag_of(client);
 
 		if (!entry) {
-			struct hg_client first = {.state = client_state(tag, 1)};
-			long error = bpf_map_update_elem(&clients, client, &first, BPF_NOEXIST);
+			long error = insert_client(client, tag);
 
 			if (error == -EEXIST) continue;
-			if (error) {
-				struct hg_table_state *table = find_table_state();
-
-				if (table && error == -E2BIG) table->clients_full = 1;
-				return 0;
-			}
-			client_came(client, totals);
+			if (error) return 0;
+			__sync_fetch_and_add(&totals->clients, 1);
 			return 1;
 		}
 		__u64 old = read_state(entry);
@@ -134,8 +166,9 @@ static __always_inline __u32 add_to_client(struct hg_client_key *client, struct 
 			client->incarnation = (client->incarnation + 1) % HG_INCARNATIONS;
 			continue;
 		}
-		if (__sync_val_compare_and_swap(&entry->state, old, old + 1) == old)
-			return (__u32)old + 1;
+		if (__sync_val_compare_and_swap(&entry->state, old, old + 1) != old) continue;
+		if ((__u32)old == 0) __sync_fetch_and_add(&totals->clients, 1);
+		return (__u32)old + 1;
 	}
 	return 0;
 }
@@ -152,13 +185,11 @@ static __always_inline void remove_from_client(const struct hg_client_key *clien
 		__u64 old = read_state(entry);
 
 		if (old >> 32 != tag) continue;
-		if ((__u32)old == HG_DEAD) return;
-		__u64 new = (__u32)old == 1 ? client_state(tag, HG_DEAD) : old - 1;
-
-		if (__sync_val_compare_and_swap(&entry->state, old, new) != old) continue;
-		if ((__u32) new == HG_DEAD) {
-			bpf_map_delete_elem(&clients, client);
-			client_left(client, totals);
+		if ((__u32)old == HG_DEAD || (__u32)old == 0) return;
+		if (__sync_val_compare_and_swap(&entry->state, old, old - 1) != old) continue;
+		if ((__u32)old == 1) {
+			__sync_fetch_and_add(&totals->clients, -1);
+			park(client);
 		}
 		return;
 	}

@@ -57,12 +57,15 @@ static __always_inline void reserve(const struct connection *connection)
 	take_half_open(rule, rule_id, &client);
 }
 
-/* The handshake is complete: the half-open slot becomes an established connection. */
-static __always_inline void establish(__u64 cookie, const struct connection *connection)
+/*
+ * The handshake is complete: the half-open slot becomes an established connection. Returns whether
+ * the end of the socket has to be watched for.
+ */
+static __always_inline bool establish(__u64 cookie, const struct connection *connection)
 {
 	__u32 rule_id;
 	const struct hg_rule *rule = find_rule(connection, &rule_id);
-	if (!rule) return;
+	if (!rule) return false;
 
 	struct hg_client_key client = client_of(rule, rule_id, &connection->remote);
 	if (!was_just_looked_up(connection)) give_back_half_open(rule, rule_id, &client);
@@ -74,58 +77,70 @@ static __always_inline void establish(__u64 cookie, const struct connection *con
 	}
 	if (counted.excess == HG_ADMITTED) {
 		COUNT(rule_id, admitted);
-		return;
+	} else {
+		COUNT(rule_id, overshoot);
+		send_event(HG_EVENT_OVERSHOOT, counted.excess, rule_id, connection, cookie);
 	}
-	COUNT(rule_id, overshoot);
-	send_event(HG_EVENT_OVERSHOOT, counted.excess, rule_id, connection, cookie);
+	return counted.is_tracked;
 }
 
 SEC("sockops")
 int track(struct bpf_sock_ops *ops)
 {
+	/* ops->reply stays as it is: it belongs to other programs. */
+	if (ops->op == BPF_SOCK_OPS_STATE_CB) {
+		if (ops->args[1] == TCP_CLOSE) uncount_connection(bpf_get_socket_cookie(ops));
+		return 1;
+	}
+
 	bool is_reserving = ops->op == BPF_SOCK_OPS_TIMEOUT_INIT && !ops->is_fullsock;
 
-	/* ops->reply stays as it is: it belongs to other programs. */
 	if (!is_reserving && ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) return 1;
 	if (bpf_get_netns_cookie(ops) != netns_cookie) return 1;
 
 	struct connection connection = connection_of_ops(ops);
 
-	if (is_reserving)
+	if (is_reserving) {
 		reserve(&connection);
-	else
-		establish(bpf_get_socket_cookie(ops), &connection);
+	} else if (establish(bpf_get_socket_cookie(ops), &connection)) {
+		/* From now on the kernel calls this program at every change of the socket's state.
+		 */
+		bpf_sock_ops_cb_flags_set(ops,
+					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	}
 	return 1;
 }
 
-static __always_inline int on_state(const struct sock *sk, int new_state)
+static __always_inline void on_death(const struct sock *sk)
 {
-	if (new_state != TCP_CLOSE) return 0;
-
 	__u64 cookie = sk->__sk_common.skc_cookie.counter;
-	if (cookie) uncount_connection(cookie); /* who has none was never counted */
-	return 0;
-}
 
-/* Every death of a socket passes here: close, reset, timeout, hand-over to TIME_WAIT, ss -K. */
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(release, struct sock *sk, int old_state, int new_state)
-{
-	(void)ctx;
-	(void)old_state;
-	return on_state(sk, new_state);
+	if (cookie) uncount_connection(cookie); /* who has none was never counted */
 }
 
 /*
- * The kernel skips a tracing program that is already running on this CPU. `release` also runs in
- * process context, where a softirq may interrupt it and close another socket: that death would be
- * missed. With two programs, only one of them can be the one that is interrupted, and softirqs do
- * not nest. Whichever comes first removes the entry; the other one then finds none.
+ * The safety net. A connection that is older than the hooks has no state callback, and another
+ * sock_ops program may switch off that of a newer one: their end is seen here at the latest, when
+ * the socket is destroyed.
+ */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(release_destroyed, struct sock *sk)
+{
+	(void)ctx;
+	on_death(sk);
+	return 0;
+}
+
+/*
+ * Sees the death of the older ones at once, also while their owner has not closed them yet. It runs
+ * for every change of state of every TCP socket of the host, so it is attached only as long as
+ * there are such connections.
  */
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(release_nested, struct sock *sk, int old_state, int new_state)
+int BPF_PROG(release_adopted, struct sock *sk, int old_state, int new_state)
 {
 	(void)ctx;
 	(void)old_state;
-	return on_state(sk, new_state);
+	if (new_state == TCP_CLOSE) on_death(sk);
+	return 0;
 }

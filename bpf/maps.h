@@ -47,6 +47,14 @@ struct {
 	__type(value, struct hg_client);
 } clients SEC(".maps");
 
+/* Indexed by the low bits of the key's tag: see account.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_PARKED_MAX);
+	__type(key, __u32);
+	__type(value, struct hg_parked);
+} parked SEC(".maps");
+
 /* LRU: spoofed SYNs can only push out the half-open counts of others, for one window. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -69,17 +77,22 @@ struct {
 	__type(value, struct hg_table_state);
 } table_state SEC(".maps");
 
-/*
- * By socket cookie. A hash of our own, not sk_storage: that costs two allocations and two RCU
- * callbacks a connection (docs/adr/0003-connection-table.md).
- */
+/* Indexed by the low bits of the socket's cookie: see connections.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_CONNECTION_SLOTS_MAX); /* set by the daemon: a power of two */
+	__type(key, __u32);
+	__type(value, struct hg_connection);
+} connections SEC(".maps");
+
+/* By socket cookie, for connections whose slot is taken. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1048576); /* set by the daemon: tables.connections */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
 	__type(value, struct hg_connection);
-} connections SEC(".maps");
+} more_connections SEC(".maps");
 
 struct connection_id {
 	struct hg_address remote;

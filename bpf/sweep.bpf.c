@@ -88,7 +88,7 @@ int adopt(struct bpf_iter__tcp *ctx)
 	if (!rule) return 0;
 
 	__u64 cookie = bpf_get_socket_cookie(tcp);
-	if (is_counted(cookie)) return 0;
+	if (find_connection(cookie)) return 0;
 
 	struct hg_client_key client = client_of(rule, rule_id, &connection.remote);
 	struct counted counted = count_connection(cookie, rule, rule_id, &client, false);
@@ -108,7 +108,7 @@ int find_overshoot(struct bpf_iter__tcp *ctx)
 	if (!tcp) return 0;
 
 	__u64 cookie = bpf_get_socket_cookie(tcp);
-	const struct hg_connection *entry = bpf_map_lookup_elem(&connections, &cookie);
+	const struct hg_connection *entry = find_connection(cookie);
 	if (!entry || !(entry->flags & HG_CONNECTION_OVERSHOOT)) return 0;
 
 	struct connection connection = connection_of_sock(common);

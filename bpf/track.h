@@ -4,15 +4,24 @@
 #define HEADGATE_BPF_TRACK_H
 
 #include "account.h"
+#include "connections.h"
 #include "half_open.h"
 #include "maps.h"
+
+/* Kept only where a limit needs it: all CPUs would write to it for every handshake. */
+static __always_inline struct hg_totals *find_half_open_total(const struct hg_rule *rule,
+							      __u32 rule_id)
+{
+	if (rule->count_half_open != HG_HALF_OPEN_ALL) return NULL;
+	return bpf_map_lookup_elem(&totals, &rule_id);
+}
 
 static __always_inline void take_half_open(const struct hg_rule *rule, __u32 rule_id,
 					   const struct hg_client_key *client)
 {
 	__u32 now = window_now(rule);
 	struct hg_half_open *slot = bpf_map_lookup_elem(&half_open, client);
-	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+	struct hg_totals *total = find_half_open_total(rule, rule_id);
 
 	if (total) half_open_add(&total->half_open, now);
 	if (!slot) {
@@ -30,7 +39,7 @@ static __always_inline void give_back_half_open(const struct hg_rule *rule, __u3
 {
 	__u32 now = window_now(rule);
 	struct hg_half_open *slot = bpf_map_lookup_elem(&half_open, client);
-	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+	struct hg_totals *total = find_half_open_total(rule, rule_id);
 
 	if (total) half_open_remove(&total->half_open, now);
 	if (slot) half_open_remove(slot, now);
@@ -38,15 +47,10 @@ static __always_inline void give_back_half_open(const struct hg_rule *rule, __u3
 
 /* What became of a connection that was to be counted. */
 struct counted {
-	bool is_tracked;       /* an entry of `connections` will undo the count */
+	bool is_tracked;       /* its entry will undo the count */
 	bool has_client;       /* counted for its client, too */
 	enum hg_reason excess; /* the limit that it is beyond, HG_ADMITTED if none */
 };
-
-static __always_inline bool is_counted(__u64 cookie)
-{
-	return bpf_map_lookup_elem(&connections, &cookie);
-}
 
 static __always_inline void uncount(const struct hg_connection *connection, struct hg_totals *total)
 {
@@ -68,7 +72,7 @@ static __always_inline struct counted count_connection(__u64 cookie, const struc
 						       bool is_new)
 {
 	struct counted counted = {};
-	struct hg_connection connection = {};
+	struct hg_connection connection = {.cookie = cookie};
 	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
 
 	if (!total) return counted;
@@ -89,13 +93,10 @@ static __always_inline struct counted count_connection(__u64 cookie, const struc
 	} else if (rule->flags & HG_REFUSE_ON_TABLE_FULL) {
 		counted.excess = HG_TABLE_FULL;
 	}
+	if (!is_new) connection.flags |= HG_CONNECTION_ADOPTED;
 	if (is_new && counted.excess != HG_ADMITTED) connection.flags |= HG_CONNECTION_OVERSHOOT;
 
-	long error = bpf_map_update_elem(&connections, &cookie, &connection, BPF_NOEXIST);
-	if (error) {
-		struct hg_table_state *table = find_table_state();
-
-		if (table && error == -E2BIG) table->connections_full = 1;
+	if (!add_connection(&connection)) {
 		uncount(&connection, total);
 		counted.has_client = false;
 		counted.excess =
@@ -109,17 +110,13 @@ static __always_inline struct counted count_connection(__u64 cookie, const struc
 /* Undoes exactly what was counted for this socket, once, if anything was. */
 static __always_inline void uncount_connection(__u64 cookie)
 {
-	const struct hg_connection *entry = bpf_map_lookup_elem(&connections, &cookie);
+	struct hg_connection connection;
 
-	if (!entry) return;
-	struct hg_connection connection = *entry;
+	if (!remove_connection(cookie, &connection)) return;
+
 	__u32 rule_id = connection.client.rule;
 	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
 
-	if (bpf_map_delete_elem(&connections, &cookie)) return; /* another one was first */
-
-	struct hg_table_state *table = find_table_state();
-	if (table && table->connections_full) table->connections_full = 0;
 	if (total) uncount(&connection, total);
 }
 

@@ -131,7 +131,10 @@ Result<void> run_daemon(const config::Config& config, const policy::Policy& poli
         events.drain();
         events.make_up_for_losses();
       },
-      [&events] { events.make_up_for_losses(); });
+      [&events, &limiter] {
+        events.make_up_for_losses();
+        limiter->drop_idle_hooks();
+      });
   if (!stopped_by) return tl::unexpected(stopped_by.error());
 
   // The page reads the limiter: no scrape may be under way when the limiter goes.

@@ -19,7 +19,7 @@ constexpr std::string_view kMinimalConfig =
     "rules: [{ name: web, listen: [443], connections: { per_client: 100 } }]";
 
 // Sizes that the kernel accepts. The LRU of half-open clients gives way too early when it is small.
-constexpr std::uint32_t kMinConnections = 1;
+constexpr std::uint32_t kMinConnections = 2;
 constexpr std::uint32_t kMinClients = 1;
 constexpr std::uint32_t kMinHalfOpen = 1024;
 constexpr std::uint32_t kMaxTableEntries = 16'777'216;

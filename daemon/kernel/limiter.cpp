@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/kernel/limiter.h"
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -12,6 +14,9 @@
 
 namespace headgate::kernel {
 namespace {
+
+constexpr std::uint32_t kParkingThreshold = 16 * HG_PARKED_MAX;
+constexpr std::uint32_t kSlotsThreshold = 4096;
 
 // The libbpf call that just failed, with what libbpf and the verifier said about it.
 tl::unexpected<Error> fail_libbpf(const std::string& what, int error_number) {
@@ -58,6 +63,32 @@ Result<void> share_maps(bpf_object* object, const bpf_object* other) {
 
 }  // namespace
 
+// Sets the sizes of the maps, and the constants of the programs that depend on them.
+void Limiter::size_tables(const config::TableSizes& sizes, Kernel& kernel) {
+  const auto& maps = kernel.limiter->maps;
+  // A small table is exact: one slot, the rest in the hash. A large one may be full a little early,
+  // when the hash is and a slot is free that does not fit.
+  const std::uint32_t slots =
+      sizes.connections < kSlotsThreshold
+          ? 1
+          : std::min<std::uint32_t>(std::bit_floor(sizes.connections / 2), HG_CONNECTION_SLOTS_MAX);
+  bpf_map__set_max_entries(maps.connections, slots);
+  bpf_map__set_max_entries(maps.more_connections, sizes.connections - slots);
+  kernel.connection_capacity = sizes.connections;
+
+  // Parked entries shall not take the room of clients; where there is little room, none is parked.
+  const std::uint32_t parked = sizes.clients >= kParkingThreshold ? HG_PARKED_MAX : 0;
+  bpf_map__set_max_entries(maps.clients, sizes.clients + parked);
+  kernel.client_capacity = sizes.clients + parked;
+
+  bpf_map__set_max_entries(maps.half_open, sizes.half_open);
+
+  kernel.limiter->rodata->connection_slot_mask = slots - 1;
+  kernel.sweep->rodata->connection_slot_mask = slots - 1;
+  kernel.limiter->rodata->parked_mask = parked > 0 ? parked - 1 : 0;
+  kernel.sweep->rodata->parked_mask = kernel.limiter->rodata->parked_mask;
+}
+
 Limiter::Limiter(std::unique_ptr<Kernel> kernel) : kernel_(std::move(kernel)) {}
 Limiter::Limiter(Limiter&&) noexcept = default;
 Limiter& Limiter::operator=(Limiter&&) noexcept = default;
@@ -82,10 +113,7 @@ Result<Limiter> Limiter::start(const policy::Policy& policy, const config::Table
   }
   limiter->rodata->netns_cookie = kernel->netns->cookie();
   sweep->rodata->cgroup_id = cgroup.id;
-  bpf_map__set_max_entries(limiter->maps.connections, tables.connections);
-  bpf_map__set_max_entries(limiter->maps.clients, tables.clients);
-  bpf_map__set_max_entries(limiter->maps.half_open, tables.half_open);
-
+  size_tables(tables, *kernel);
   if (limiter_bpf__load(limiter) != 0) {
     return fail_libbpf("cannot load the limiter into the kernel", errno);
   }
@@ -115,30 +143,41 @@ Result<Limiter> Limiter::start(const policy::Policy& policy, const config::Table
 
   // In this order no connection is missed and none is refused before all are counted: what is
   // released is seen first, then what is new, then what is old; the gate closes last.
-  const auto attach = [raw](bpf_link* link, const char* hook) -> Result<void> {
-    if (link == nullptr) return fail_libbpf(std::string("cannot attach ") + hook, errno);
-    raw->links.emplace_back(link);
-    return {};
+  const auto attach = [](bpf_link* link, const std::string& hook) -> Result<Link> {
+    if (link == nullptr) return fail_libbpf("cannot attach " + hook, errno);
+    return Link(link);
   };
-  auto attached = attach(bpf_program__attach_trace(limiter->progs.release),
-                         "to tracepoint inet_sock_set_state");
-  if (attached) {
-    attached = attach(bpf_program__attach_trace(limiter->progs.release_nested),
-                      "to tracepoint inet_sock_set_state");
-  }
+  const auto keep = [raw](Link link) { raw->links.push_back(std::move(link)); };
+  auto adopted_hook = attach(bpf_program__attach_trace(limiter->progs.release_adopted),
+                             "to tracepoint inet_sock_set_state");
+  if (!adopted_hook) return tl::unexpected(adopted_hook.error());
+  kernel->adopted_hook = std::move(*adopted_hook);
+  auto attached = attach(bpf_program__attach_trace(limiter->progs.release_destroyed),
+                         "to tracepoint tcp_destroy_sock")
+                      .map(keep);
   if (attached) {
     attached = attach(bpf_program__attach_cgroup(limiter->progs.track, cgroup.fd.get()),
-                      ("sock_ops to cgroup " + cgroup.path).c_str());
+                      "sock_ops to cgroup " + cgroup.path)
+                   .map(keep);
   }
   if (attached) {
     if (auto adopted = run_iterator(sweep->progs.adopt, *kernel->netns); !adopted) {
       return fail("cannot count the connections that are already open", adopted.error());
     }
     attached = attach(bpf_program__attach_netns(limiter->progs.admit, kernel->netns->fd()),
-                      "sk_lookup to the network namespace");
+                      "sk_lookup to the network namespace")
+                   .map(keep);
   }
   if (!attached) return tl::unexpected(attached.error());
-  return Limiter(std::move(kernel));
+  Limiter started(std::move(kernel));
+  started.drop_idle_hooks();
+  return started;
+}
+
+void Limiter::drop_idle_hooks() {
+  if (!kernel_->adopted_hook) return;
+  const auto state = read_entry<hg_table_state>(kernel_->limiter->maps.table_state, 0);
+  if (state && state->adopted == 0) kernel_->adopted_hook.reset();
 }
 
 int Limiter::event_fd() const {

@@ -39,6 +39,11 @@ struct TableFill {
   std::uint32_t capacity = 0;
 };
 
+struct Counts {
+  std::map<policy::RuleId, RuleCounts> rules;
+  std::vector<TableFill> tables;
+};
+
 struct EventLosses {
   std::uint64_t suppressed = 0;  // by the kernel-side rate limit
   std::uint64_t lost = 0;        // the ring buffer was full
@@ -46,7 +51,7 @@ struct EventLosses {
 
 // The kernel programs, loaded and attached: enforcement lasts exactly as long as this object.
 //
-// Thread safety: the reading functions (counts, clients, tables, losses) may be called from any
+// Thread safety: the reading functions (counts, clients, losses) may be called from any
 // thread. poll_events and find_overshoot belong to one thread.
 class Limiter {
  public:
@@ -60,10 +65,9 @@ class Limiter {
   Limiter& operator=(Limiter&&) noexcept;
   ~Limiter();
 
-  Result<std::map<policy::RuleId, RuleCounts>> counts() const;
+  Result<Counts> counts() const;
   // Every client that holds a connection, established or half-open. In no order.
   Result<std::vector<ClientCount>> clients() const;
-  Result<std::vector<TableFill>> tables() const;
   Result<EventLosses> losses() const;
 
   // Readable when there are events.
@@ -73,9 +77,14 @@ class Limiter {
   // Live connections beyond a limit, as overshoot events: for when their own events were lost.
   Result<std::vector<hg_event>> find_overshoot();
 
+  // Detaches the hook that only connections older than this object need, once none is left. Call
+  // it now and then; it belongs to the thread of poll_events.
+  void drop_idle_hooks();
+
  private:
   struct Kernel;
   explicit Limiter(std::unique_ptr<Kernel> kernel);
+  static void size_tables(const config::TableSizes& sizes, Kernel& kernel);
   std::unique_ptr<Kernel> kernel_;
 };
 

@@ -32,10 +32,13 @@ struct RingBufferDestroyer {
 struct Limiter::Kernel {
   std::unique_ptr<limiter_bpf, SkeletonDestroyer> limiter;
   std::unique_ptr<sweep_bpf, SkeletonDestroyer> sweep;
+  Link adopted_hook;        // only while connections are open that are older than the hooks
   std::vector<Link> links;  // detached in reverse order of attachment, before the maps go
   std::unique_ptr<ring_buffer, RingBufferDestroyer> events;
   std::function<void(const hg_event&)> handle_event;  // during poll_events
   std::map<policy::RuleId, std::uint64_t> window_lengths_ns;
+  std::uint32_t connection_capacity = 0;
+  std::uint32_t client_capacity = 0;
   std::shared_ptr<const NetworkNamespace> netns;
 
   ~Kernel() {

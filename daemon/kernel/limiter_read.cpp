@@ -49,18 +49,32 @@ IpAddress address_of(const hg_client_key& key) {
 
 }  // namespace
 
-Result<std::map<policy::RuleId, RuleCounts>> Limiter::counts() const {
-  std::map<policy::RuleId, RuleCounts> rules;
+Result<Counts> Limiter::counts() const {
+  Counts counts;
+  TableFill connections{"connections", 0, kernel_->connection_capacity};
+  TableFill clients{"clients", 0, kernel_->client_capacity};
   const auto& maps = kernel_->limiter->maps;
   for (const auto& [id, window_length_ns] : kernel_->window_lengths_ns) {
     const auto totals = read_entry<hg_totals>(maps.totals, id);
     if (!totals) return tl::unexpected(totals.error());
     const auto stats = read_cpu_entries<hg_rule_stats>(maps.stats, id);
     if (!stats) return tl::unexpected(stats.error());
-    rules[id] = RuleCounts{totals->connections, totals->clients,
-                           half_open_now(totals->half_open, window_length_ns), sum(*stats)};
+    counts.rules[id] = RuleCounts{totals->connections, totals->clients, 0, sum(*stats)};
+    connections.entries += totals->connections;
+    clients.entries += totals->clients;
   }
-  return rules;
+  // The kernel tells neither how full an LRU map is nor the half-open connections of a whole rule.
+  TableFill half_open{"half_open", 0, bpf_map__max_entries(maps.half_open)};
+  const std::function<void(const hg_client_key&, const hg_half_open&)> add =
+      [&](const hg_client_key& key, const hg_half_open& slot) {
+        ++half_open.entries;
+        const auto length = kernel_->window_lengths_ns.find(key.rule);
+        if (length == kernel_->window_lengths_ns.end()) return;
+        counts.rules[key.rule].half_open += half_open_now(slot, length->second);
+      };
+  if (auto read = visit_entries(maps.half_open, add); !read) return tl::unexpected(read.error());
+  counts.tables = {connections, clients, half_open};
+  return counts;
 }
 
 Result<std::vector<ClientCount>> Limiter::clients() const {
@@ -77,7 +91,7 @@ Result<std::vector<ClientCount>> Limiter::clients() const {
   const std::function<void(const hg_client_key&, const hg_client&)> add_established =
       [&](const hg_client_key& key, const hg_client& client) {
         const auto connections = static_cast<std::uint32_t>(client.state);
-        if (connections != HG_DEAD) count_of(key).connections += connections;
+        if (connections > 0 && connections != HG_DEAD) count_of(key).connections += connections;
       };
   const std::function<void(const hg_client_key&, const hg_half_open&)> add_half_open =
       [&](const hg_client_key& key, const hg_half_open& slot) {
@@ -96,27 +110,6 @@ Result<std::vector<ClientCount>> Limiter::clients() const {
   clients.reserve(found.size());
   for (const auto& [key, client] : found) clients.push_back(client);
   return clients;
-}
-
-Result<std::vector<TableFill>> Limiter::tables() const {
-  const auto& maps = kernel_->limiter->maps;
-  std::uint32_t connections = 0;
-  std::uint32_t clients = 0;
-  for (const auto& [id, window_length_ns] : kernel_->window_lengths_ns) {
-    const auto totals = read_entry<hg_totals>(maps.totals, id);
-    if (!totals) return tl::unexpected(totals.error());
-    connections += totals->connections;
-    clients += totals->clients;
-  }
-  std::uint32_t half_open = 0;  // the kernel does not tell how full an LRU map is
-  const std::function<void(const hg_client_key&, const hg_half_open&)> count =
-      [&half_open](const hg_client_key&, const hg_half_open&) { ++half_open; };
-  if (auto read = visit_entries(maps.half_open, count); !read) return tl::unexpected(read.error());
-  return std::vector<TableFill>{
-      {"connections", connections, bpf_map__max_entries(maps.connections)},
-      {"clients", clients, bpf_map__max_entries(maps.clients)},
-      {"half_open", half_open, bpf_map__max_entries(maps.half_open)},
-  };
 }
 
 Result<EventLosses> Limiter::losses() const {

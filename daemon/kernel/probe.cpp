@@ -132,7 +132,8 @@ std::vector<Requirement> probe_requirements() {
   all.push_back(make("sock_ops", "counts a connection when its handshake completes",
                      probe_program(limiter_bpf__open, limiter_bpf__load, "track"), upgrade));
   all.push_back(make("tp_btf", "releases a connection when its socket dies",
-                     probe_program(limiter_bpf__open, limiter_bpf__load, "release"), upgrade));
+                     probe_program(limiter_bpf__open, limiter_bpf__load, "release_destroyed"),
+                     upgrade));
   all.push_back(make("iter/tcp", "counts connections that are older than the daemon",
                      probe_program(sweep_bpf__open, sweep_bpf__load, "adopt"), upgrade));
   all.push_back(make("SOCK_DESTROY", "closes a connection that slipped beyond a limit",

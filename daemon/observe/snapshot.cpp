@@ -26,14 +26,12 @@ Result<Snapshot> Observer::snapshot() const {
                        {},
                        rule.connections.per_client,
                        rule.connections.total,
-                       (*counts)[policy::rule_id(i)]};
+                       counts->rules[policy::rule_id(i)]};
     for (const config::Listen& listen : rule.listen)
       entry.listen.push_back(config::to_string(listen));
     snapshot.rules.push_back(std::move(entry));
   }
-  auto tables = limiter_.tables();
-  if (!tables) return tl::unexpected(tables.error());
-  snapshot.tables = std::move(*tables);
+  snapshot.tables = std::move(counts->tables);
   auto losses = limiter_.losses();
   if (!losses) return tl::unexpected(losses.error());
   snapshot.losses = *losses;
