@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/lab/metrics_page.h"
+#include "tests/lab/process.h"
+#include "tests/lab/temp_dir.h"
+#include "tests/lab/topology.h"
+
+namespace headgate::lab {
+
+// One rule as StatusResponse (control.proto) tells it.
+struct RuleStatus {
+  std::uint64_t connections = 0;
+  std::uint64_t half_open = 0;
+  std::uint64_t clients = 0;
+  std::uint64_t admitted = 0;
+  std::uint64_t refused = 0;  // for all reasons
+  std::uint64_t overshoot_closed = 0;
+  std::uint64_t untracked = 0;
+  std::uint64_t adopted = 0;
+};
+
+struct HeadgatedOptions {
+  std::string cgroup = "auto";
+};
+
+// The real daemon, enforcing in the namespace of one host; asked through the real headgatectl
+// and its metrics page. It runs from construction ("ready:" was logged) to destruction. Not
+// thread-safe.
+class Headgated {
+ public:
+  // `yaml`: the configuration but for the keys metrics, control, cgroup and netns.
+  Headgated(const Host& server, const std::string& yaml, const HeadgatedOptions& options = {});
+
+  pid_t pid() const { return process_->pid(); }
+  std::string log() const { return process_->output(); }
+  std::uint64_t resident_bytes() const;
+
+  nlohmann::json status() const;  // StatusResponse
+  RuleStatus rule(const std::string& name) const;
+  nlohmann::json clients() const;  // ClientsResponse
+  // Connections of one client ("10.0.1.2", "2001:db8:0:1::/64") under one rule; 0 when unknown.
+  std::uint64_t client_connections(const std::string& rule, const std::string& prefix) const;
+  std::string metrics_text() const;
+  MetricsPage metrics() const { return parse_metrics(metrics_text()); }
+
+  // Ends the daemon with SIGTERM and returns its exit status; throws LabError when it hangs.
+  int stop();
+
+ private:
+  nlohmann::json ask(const std::vector<std::string>& command) const;
+
+  TempDir directory_;
+  std::string socket_;
+  Endpoint metrics_;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace headgate::lab

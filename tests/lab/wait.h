@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <thread>
+
+namespace headgate::lab {
+
+// Asks `predicate` every `interval` until it holds (true) or `timeout` has passed (false).
+template <typename Predicate>
+bool eventually(std::chrono::milliseconds timeout, Predicate predicate,
+                std::chrono::milliseconds interval = std::chrono::milliseconds(10)) {
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  while (!predicate()) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(interval);
+  }
+  return true;
+}
+
+}  // namespace headgate::lab
