@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handshakes that have begun: for how long, and against which limits, they count.
+#include <csignal>
+#include <thread>
+
 #include "tests/kernel/support.h"
 #include "tests/lab/raw_tcp.h"
 #include "tests/lab/server.h"
@@ -138,6 +141,37 @@ TEST_F(HalfOpen, HandshakesThatCompleteTogetherBeyondTheTotalAreClosedAtOnce) {
   EXPECT_TRUE(counts(headgated, "web", lab_.server(), kPort, 2));
   EXPECT_EQ(headgated.rule("web").overshoot_closed, 3U);
   EXPECT_EQ(headgated.rule("web").admitted, 2U);
+}
+
+// The daemon learns from an event that a connection is beyond a limit. While it is stopped, more
+// come together than the ring buffer holds.
+TEST(Overshoot, IsClosedAlsoWhenItsEventsWereLost) {
+  constexpr int kHandshakes = 9000;
+  const Lab lab;
+  for (const char* key : {"net/ipv4/tcp_max_syn_backlog", "net/core/somaxconn"}) {
+    lab.server().network().set_sysctl(key, "20000");
+  }
+  const Endpoint web = lab.server_ipv4(kPort);
+  const UniqueFd listener = lab.server().listen(web, {.backlog = 20000});
+  const Headgated headgated(lab.server(), web_rule("total: 2", "handshake_timeout: 60s"));
+  RawClient raw(lab.client(0));
+  std::vector<TcpSegment> syn_acks;
+  for (int i = 0; i < kHandshakes; ++i) {
+    const Endpoint client = nobody(1 + i / 1000, static_cast<std::uint16_t>(40000 + i % 1000));
+    raw.send_syn(client, web);
+    const auto answer = raw.receive(web, client);
+    ASSERT_TRUE(answer && answer->flags.syn) << "handshake " << i;
+    syn_acks.push_back(*answer);
+  }
+
+  ASSERT_EQ(::kill(headgated.pid(), SIGSTOP), 0);
+  for (const TcpSegment& syn_ack : syn_acks) raw.send_ack(syn_ack);
+  std::this_thread::sleep_for(500ms);
+  ASSERT_EQ(::kill(headgated.pid(), SIGCONT), 0);
+
+  EXPECT_TRUE(counts(headgated, "web", lab.server(), kPort, 2));
+  EXPECT_EQ(headgated.rule("web").overshoot_closed, static_cast<std::uint64_t>(kHandshakes - 2));
+  EXPECT_GT(headgated.metrics().at("headgate_events_lost_total"), 0);
 }
 
 TEST_F(HalfOpen, AConnectionClosedAsOvershootIsReset) {

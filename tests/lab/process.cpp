@@ -73,6 +73,9 @@ Process::Process(const std::vector<std::string>& arguments, const ProcessOptions
 
 Process::~Process() {
   if (!running()) return;
+  // First the gentle way: nginx ends its workers, which would outlive a killed master.
+  ::kill(pid_, SIGTERM);
+  if (wait(std::chrono::seconds(2))) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
 }
