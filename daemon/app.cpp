@@ -40,6 +40,10 @@ Result<std::unique_ptr<prometheus::Exposer>> open_metrics(const config::Config& 
   }
 }
 
+std::string count_of_rules(std::size_t count) {
+  return std::to_string(count) + (count == 1 ? " rule" : " rules");
+}
+
 // Carries out the kernel's events: logs each, and destroys the sockets beyond a limit.
 class EventHandler {
  public:
@@ -119,10 +123,9 @@ Result<void> run_daemon(const config::Config& config, const policy::Policy& poli
       std::make_shared<observe::MetricsPage>([&observer] { return observer.snapshot(); }, kVersion);
   if (*metrics) (*metrics)->RegisterCollectable(page);
 
-  spdlog::info(
-      "ready: headgated {} enforces {} rules on cgroup {}, netns {}; metrics {}, control {}",
-      kVersion, config.rules.size(), cgroup->path, config.netns,
-      config.metrics_listen.value_or("off"), config.control_socket);
+  spdlog::info("ready: headgated {} enforces {} on cgroup {}, netns {}; metrics {}, control {}",
+               kVersion, count_of_rules(config.rules.size()), cgroup->path, config.netns,
+               config.metrics_listen.value_or("off"), config.control_socket);
 
   EventHandler events(policy, *limiter, std::move(*killer));
   const auto stopped_by = runtime::run_event_loop(

@@ -15,7 +15,7 @@
 namespace headgate::kernel {
 namespace {
 
-constexpr std::uint32_t kParkingThreshold = 16 * HG_PARKED_MAX;
+constexpr std::uint32_t kParkingThreshold = 256 * HG_PARKED_MAX;
 constexpr std::uint32_t kSlotsThreshold = 4096;
 
 // The libbpf call that just failed, with what libbpf and the verifier said about it.
@@ -76,10 +76,9 @@ void Limiter::size_tables(const config::TableSizes& sizes, Kernel& kernel) {
   bpf_map__set_max_entries(maps.more_connections, sizes.connections - slots);
   kernel.connection_capacity = sizes.connections;
 
-  // Parked entries shall not take the room of clients; where there is little room, none is parked.
-  const std::uint32_t parked = sizes.clients >= kParkingThreshold ? HG_PARKED_MAX : 0;
-  bpf_map__set_max_entries(maps.clients, sizes.clients + parked);
-  kernel.client_capacity = sizes.clients + parked;
+  // Parked entries take room of clients: where there is little, none is parked.
+  const std::uint32_t parked = sizes.clients < kParkingThreshold ? 0 : HG_PARKED_MAX;
+  bpf_map__set_max_entries(maps.clients, sizes.clients);
 
   bpf_map__set_max_entries(maps.half_open, sizes.half_open);
 

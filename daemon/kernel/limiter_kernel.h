@@ -38,7 +38,6 @@ struct Limiter::Kernel {
   std::function<void(const hg_event&)> handle_event;  // during poll_events
   std::map<policy::RuleId, std::uint64_t> window_lengths_ns;
   std::uint32_t connection_capacity = 0;
-  std::uint32_t client_capacity = 0;
   std::shared_ptr<const NetworkNamespace> netns;
 
   ~Kernel() {

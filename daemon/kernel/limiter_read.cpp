@@ -52,7 +52,7 @@ IpAddress address_of(const hg_client_key& key) {
 Result<Counts> Limiter::counts() const {
   Counts counts;
   TableFill connections{"connections", 0, kernel_->connection_capacity};
-  TableFill clients{"clients", 0, kernel_->client_capacity};
+  TableFill clients{"clients", 0, bpf_map__max_entries(kernel_->limiter->maps.clients)};
   const auto& maps = kernel_->limiter->maps;
   for (const auto& [id, window_length_ns] : kernel_->window_lengths_ns) {
     const auto totals = read_entry<hg_totals>(maps.totals, id);
