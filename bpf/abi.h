@@ -145,17 +145,17 @@ HG_SIZE_IS(struct hg_totals, 64);
 
 /*
  * Map `table_state` (one entry): what no single rule owns. Nearly always only read, so that the
- * CPUs do not fight for it. A table is full from the insertion that failed to the next removal.
+ * CPUs do not fight for it.
  */
 struct hg_table_state {
-	__u32 connections_full;
-	__u32 clients_full;
+	__u64 connections_full_at; /* when an insertion found no room; CLOCK_MONOTONIC, ns */
+	__u64 clients_full_at;
 	__u32 later_incarnations; /* entries of `clients` with incarnation > 0 */
 	__u32 more_connections;   /* entries of `more_connections` */
 	__u32 adopted;            /* connections with HG_CONNECTION_ADOPTED */
 	__u32 padding;
 };
-HG_SIZE_IS(struct hg_table_state, 24);
+HG_SIZE_IS(struct hg_table_state, 32);
 
 /* Map `stats`, per CPU, indexed by rule id: monotonic counters, summed by the daemon. */
 struct hg_rule_stats {
@@ -200,10 +200,12 @@ struct hg_event {
 	__u16 remote_port;
 	__u16 local_port;
 	__u16 padding;
+	__u32 interface; /* index, if the socket is bound to a device; else 0 */
+	__u32 padding_too;
 	struct hg_address remote;
 	struct hg_address local;
 };
-HG_SIZE_IS(struct hg_event, 64);
+HG_SIZE_IS(struct hg_event, 72);
 
 /* Map `event_budget`, per CPU, one entry: how many events this CPU may still send, and losses. */
 struct hg_event_budget {

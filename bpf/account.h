@@ -92,8 +92,12 @@ static __always_inline void bury(const struct hg_client_key *client)
 	if (!entry || !table) return;
 	if (__sync_val_compare_and_swap(&entry->state, empty, client_state(tag, HG_DEAD)) != empty)
 		return;
-	bpf_map_delete_elem(&clients, client);
-	if (table->clients_full) table->clients_full = 0;
+	if (bpf_map_delete_elem(&clients, client)) {
+		/* The bucket is locked by what this softirq interrupted: as if it had not died. */
+		__sync_val_compare_and_swap(&entry->state, client_state(tag, HG_DEAD), empty);
+		return;
+	}
+	if (table->clients_full_at) table->clients_full_at = 0;
 	if (client->incarnation > 0) __sync_fetch_and_add(&table->later_incarnations, -1);
 }
 
@@ -117,7 +121,8 @@ static __always_inline void park(const struct hg_client_key *client)
 	__u32 index = tag_of(client) & parked_mask;
 	struct hg_parked *place = bpf_map_lookup_elem(&parked, &index);
 
-	if (parked_mask == 0 || !place || __sync_val_compare_and_swap(&place->is_busy, 0, 1) != 0) {
+	if (client->incarnation > 0 || parked_mask == 0 || !place ||
+	    __sync_val_compare_and_swap(&place->is_busy, 0, 1) != 0) {
 		bury(client);
 		return;
 	}
@@ -136,7 +141,7 @@ static __always_inline long insert_client(const struct hg_client_key *client, __
 	struct hg_table_state *table = find_table_state();
 
 	if (!table) return error;
-	if (error == -E2BIG) table->clients_full = 1;
+	if (error == -E2BIG) note_full(&table->clients_full_at);
 	if (!error && client->incarnation > 0) __sync_fetch_and_add(&table->later_incarnations, 1);
 	return error;
 }
@@ -154,7 +159,7 @@ static __always_inline __u32 add_to_client(struct hg_client_key *client, struct 
 		if (!entry) {
 			long error = insert_client(client, tag);
 
-			if (error == -EEXIST) continue;
+			if (error == -EEXIST || error == -EBUSY) continue;
 			if (error) return 0;
 			__sync_fetch_and_add(&totals->clients, 1);
 			return 1;
@@ -173,25 +178,16 @@ static __always_inline __u32 add_to_client(struct hg_client_key *client, struct 
 	return 0;
 }
 
+/* For a connection that add_to_client() has counted: its entry is neither empty nor dead. */
 static __always_inline void remove_from_client(const struct hg_client_key *client,
 					       struct hg_totals *totals)
 {
-	__u32 tag = tag_of(client);
+	struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
 
-	for (int i = 0; i < ACCOUNT_RETRIES; i++) {
-		struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
-
-		if (!entry) return;
-		__u64 old = read_state(entry);
-
-		if (old >> 32 != tag) continue;
-		if ((__u32)old == HG_DEAD || (__u32)old == 0) return;
-		if (__sync_val_compare_and_swap(&entry->state, old, old - 1) != old) continue;
-		if ((__u32)old == 1) {
-			__sync_fetch_and_add(&totals->clients, -1);
-			park(client);
-		}
-		return;
+	if (!entry) return;
+	if ((__u32)__sync_fetch_and_add(&entry->state, -1) == 1) {
+		__sync_fetch_and_add(&totals->clients, -1);
+		park(client);
 	}
 }
 

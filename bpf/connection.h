@@ -11,6 +11,7 @@ struct connection {
 	struct hg_address local;
 	__u16 remote_port;
 	__u16 local_port;
+	__u32 interface; /* that the socket is bound to, or 0; not known to sk_lookup */
 };
 
 #define MAPPED_WORD bpf_htonl(0x0000ffff)
@@ -62,6 +63,9 @@ static __always_inline struct connection connection_of_ops(const struct bpf_sock
 	    .remote_port = bpf_ntohl(ops->remote_port),
 	    .local_port = ops->local_port,
 	};
+	const struct bpf_sock *sk = ops->sk;
+
+	if (sk) connection.interface = sk->bound_dev_if;
 
 	if (ops->family == AF_INET) {
 		connection.remote = from_ipv4(ops->remote_ip4);
@@ -78,6 +82,7 @@ static __always_inline struct connection connection_of_sock(const struct sock_co
 	struct connection connection = {
 	    .remote_port = bpf_ntohs(sk->skc_dport),
 	    .local_port = sk->skc_num,
+	    .interface = sk->skc_bound_dev_if,
 	};
 
 	if (sk->skc_family == AF_INET) {

@@ -24,6 +24,12 @@ static __always_inline struct hg_table_state *find_table_state(void)
 	return bpf_map_lookup_elem(&table_state, &zero);
 }
 
+/* Remembers that a table had no room just now: see is_table_full(). */
+static __always_inline void note_full(__u64 *when)
+{
+	*when = bpf_ktime_get_ns();
+}
+
 static __always_inline struct hg_connection *slot_of(__u64 cookie)
 {
 	__u32 index = cookie & connection_slot_mask;
@@ -61,7 +67,7 @@ static __always_inline bool add_connection(const struct hg_connection *connectio
 		__sync_fetch_and_add(&table->more_connections, 1);
 		return true;
 	}
-	table->connections_full = 1;
+	note_full(&table->connections_full_at);
 	if (connection->flags & HG_CONNECTION_ADOPTED) __sync_fetch_and_add(&table->adopted, -1);
 	return false;
 }
@@ -89,7 +95,7 @@ static __always_inline bool remove_connection(__u64 cookie, struct hg_connection
 		__sync_fetch_and_add(&table->more_connections, -1);
 	}
 	if (removed->flags & HG_CONNECTION_ADOPTED) __sync_fetch_and_add(&table->adopted, -1);
-	if (table->connections_full) table->connections_full = 0;
+	if (table->connections_full_at) table->connections_full_at = 0;
 	return true;
 }
 

@@ -67,6 +67,8 @@ static __always_inline void send_event(enum hg_event_type type, enum hg_reason r
 	event->remote_port = connection->remote_port;
 	event->local_port = connection->local_port;
 	event->padding = 0;
+	event->interface = connection->interface;
+	event->padding_too = 0;
 	event->remote = connection->remote;
 	event->local = connection->local;
 	budget->suppressed = 0;

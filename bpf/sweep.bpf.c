@@ -120,6 +120,7 @@ int find_overshoot(struct bpf_iter__tcp *ctx)
 	    .rule = entry->client.rule,
 	    .remote_port = connection.remote_port,
 	    .local_port = connection.local_port,
+	    .interface = connection.interface,
 	    .remote = connection.remote,
 	    .local = connection.local,
 	};

@@ -85,7 +85,9 @@ static __always_inline struct counted count_connection(__u64 cookie, const struc
 	if (held > 0) {
 		counted.has_client = true;
 		connection.flags = HG_CONNECTION_HAS_CLIENT;
-		if (client->incarnation > 0) {
+		const struct hg_table_state *table = find_table_state();
+
+		if (client->incarnation > 0 || (table && table->later_incarnations)) {
 			client->incarnation = 0;
 			held = client_connections(client);
 		}
@@ -99,8 +101,7 @@ static __always_inline struct counted count_connection(__u64 cookie, const struc
 	if (!add_connection(&connection)) {
 		uncount(&connection, total);
 		counted.has_client = false;
-		counted.excess =
-		    rule->flags & HG_REFUSE_ON_TABLE_FULL ? HG_TABLE_FULL : HG_ADMITTED;
+		if (rule->flags & HG_REFUSE_ON_TABLE_FULL) counted.excess = HG_TABLE_FULL;
 		return counted;
 	}
 	counted.is_tracked = true;

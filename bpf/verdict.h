@@ -6,12 +6,25 @@
 #include "account.h"
 #include "half_open.h"
 
+/*
+ * For how long a table is held to be full, if no removal says otherwise; then one connection finds
+ * out anew.
+ */
+#define FULL_FOR_NS 1000000000ULL
+
+static __always_inline bool is_recent(__u64 when)
+{
+	return when && bpf_ktime_get_ns() - when < FULL_FOR_NS;
+}
+
 /* Would one connection more, of a client that holds `held` of them, find no room in a table? */
 static __always_inline bool is_table_full(__u32 held)
 {
 	const struct hg_table_state *table = find_table_state();
 
-	return table && (table->connections_full || (held == 0 && table->clients_full));
+	if (!table) return false;
+	return is_recent(table->connections_full_at) ||
+	       (held == 0 && is_recent(table->clients_full_at));
 }
 
 static __always_inline enum hg_reason judge(const struct hg_rule *rule, __u32 rule_id,

@@ -14,6 +14,14 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{5};
 
+// The list of a full table of clients is longer than gRPC's default of 4 MiB.
+std::shared_ptr<grpc::Channel> open_channel(const std::string& socket_path) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  return grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
 void set_deadline(grpc::ClientContext& context) {
   context.set_deadline(std::chrono::system_clock::now() + kPatience);
 }
@@ -22,8 +30,7 @@ void set_deadline(grpc::ClientContext& context) {
 
 Client::Client(std::string socket_path)
     : socket_path_(std::move(socket_path)),
-      stub_(control::v1::Control::NewStub(
-          grpc::CreateChannel("unix:" + socket_path_, grpc::InsecureChannelCredentials()))) {}
+      stub_(control::v1::Control::NewStub(open_channel(socket_path_))) {}
 
 Result<control::v1::StatusResponse> Client::status() {
   grpc::ClientContext context;

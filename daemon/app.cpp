@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/app.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <exception>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include <prometheus/exposer.h>
 #include <spdlog/spdlog.h>
@@ -27,6 +29,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{1000};
 constexpr std::size_t kMetricsThreads = 2;
+constexpr std::size_t kLoggedAtOnce = 1000;  // events; a flood of them must not fill a disk
 
 // Binds the address of the metrics page, so that a taken port is known before anything is enforced.
 Result<std::unique_ptr<prometheus::Exposer>> open_metrics(const config::Config& config) {
@@ -51,8 +54,11 @@ class EventHandler {
       : policy_(policy), limiter_(limiter), killer_(std::move(killer)) {}
 
   void drain() {
-    const auto done = limiter_.poll_events([this](const hg_event& event) { handle(event); });
+    std::vector<hg_event> events;
+    const auto done =
+        limiter_.poll_events([&events](const hg_event& event) { events.push_back(event); });
     if (!done) spdlog::error("{}", done.error().to_string());
+    handle(events);
   }
 
   // Overshoot events that were lost left connections open beyond a limit: finds and closes them.
@@ -61,18 +67,38 @@ class EventHandler {
     if (!losses || losses->lost == lost_) return;
     spdlog::warn("{} events were lost: looking for connections beyond a limit",
                  losses->lost - lost_);
-    const auto found = limiter_.find_overshoot();
-    if (!found) {
-      spdlog::error("{}", found.error().to_string());
-      return;
-    }
     lost_ = losses->lost;
-    for (const hg_event& event : *found) handle(event);
+    close_overshoot();
+  }
+
+  // Tries again to close what could not be closed or found.
+  void retry() {
+    if (has_failed_) close_overshoot();
   }
 
  private:
-  void handle(const hg_event& event) {
-    if (event.type == HG_EVENT_OVERSHOOT) destroy(event);
+  void close_overshoot() {
+    const auto found = limiter_.find_overshoot();
+    has_failed_ = !found;
+    if (found) {
+      handle(*found);
+    } else {
+      spdlog::error("{}", found.error().to_string());
+    }
+  }
+
+  // First closes what has to be closed, then writes to the log, which may block.
+  void handle(const std::vector<hg_event>& events) {
+    for (const hg_event& event : events) {
+      if (event.type == HG_EVENT_OVERSHOOT) destroy(event);
+    }
+    for (std::size_t i = 0; i < std::min(events.size(), kLoggedAtOnce); ++i) log(events[i]);
+    if (events.size() > kLoggedAtOnce) {
+      spdlog::info("and {} more events, not logged", events.size() - kLoggedAtOnce);
+    }
+  }
+
+  void log(const hg_event& event) const {
     const auto rule = policy_.rules.find(event.rule);
     const std::string line =
         observe::to_log_line(event, rule == policy_.rules.end() ? "?" : rule->second.name);
@@ -82,15 +108,17 @@ class EventHandler {
 
   void destroy(const hg_event& event) {
     const auto destroyed = killer_.destroy(event);
-    if (!destroyed) {
-      spdlog::error("cannot close a connection beyond a limit: {}", destroyed.error().to_string());
-    }
+    if (destroyed) return;
+    spdlog::error("cannot close a connection beyond a limit, will try again: {}",
+                  destroyed.error().to_string());
+    has_failed_ = true;
   }
 
   const policy::Policy& policy_;
   kernel::Limiter& limiter_;
   kernel::SocketKiller killer_;
   std::uint64_t lost_ = 0;
+  bool has_failed_ = false;  // a connection beyond a limit may still be open
 };
 
 }  // namespace
@@ -106,6 +134,9 @@ Result<void> run_daemon(const config::Config& config, const policy::Policy& poli
   if (!cgroup) return tl::unexpected(cgroup.error());
   auto killer = kernel::SocketKiller::open(*netns);
   if (!killer) return tl::unexpected(killer.error());
+  if (auto prepared = control::prepare_socket_path(config.control_socket); !prepared) {
+    return tl::unexpected(prepared.error());
+  }
   auto metrics = open_metrics(config);
   if (!metrics) return tl::unexpected(metrics.error());
 
@@ -136,12 +167,12 @@ Result<void> run_daemon(const config::Config& config, const policy::Policy& poli
       },
       [&events, &limiter] {
         events.make_up_for_losses();
+        events.retry();
         limiter->drop_idle_hooks();
       });
-  if (!stopped_by) return tl::unexpected(stopped_by.error());
-
   // The page reads the limiter: no scrape may be under way when the limiter goes.
   metrics->reset();
+  if (!stopped_by) return tl::unexpected(stopped_by.error());
   spdlog::info("stopping ({}): the limits are detached, connections stay open",
                strsignal(*stopped_by));
   return {};

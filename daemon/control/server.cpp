@@ -22,16 +22,19 @@ namespace {
 constexpr mode_t kSocketMode = 0660;
 constexpr std::chrono::seconds kShutdownPatience{1};
 
-bool is_served(const std::string& path) {
+// Only a refusal proves that nobody listens; any other failure might be this process's own.
+bool is_abandoned(const std::string& path) {
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
+         errno == ECONNREFUSED;
 }
 
-// Makes the path free to bind to, and nothing else.
-Result<void> prepare_path(const std::string& path) {
+}  // namespace
+
+Result<void> prepare_socket_path(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (error) return fail_errno("cannot make the directory of " + path, error.value());
@@ -41,7 +44,7 @@ Result<void> prepare_path(const std::string& path) {
     return fail(ErrorCode::kInvalidArgument,
                 path + " exists and is not a socket; choose another control.socket");
   }
-  if (is_served(path)) {
+  if (!is_abandoned(path)) {
     return fail(ErrorCode::kUnavailable, "another daemon already serves " + path +
                                              "; stop it or choose another control.socket");
   }
@@ -49,17 +52,14 @@ Result<void> prepare_path(const std::string& path) {
   return {};
 }
 
-}  // namespace
-
 struct Server::State {
-  State(const observe::Observer& observer, const Identity& identity, std::string socket_path)
-      : path(std::move(socket_path)), handlers(observer, identity) {}
+  State(const observe::Observer& observer, const Identity& identity)
+      : handlers(observer, identity) {}
   ~State() {
+    // gRPC removes the socket file.
     if (server) server->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
-    unlink(path.c_str());
   }
 
-  std::string path;
   Handlers handlers;
   std::unique_ptr<grpc::Server> server;
 };
@@ -70,10 +70,7 @@ Server::~Server() = default;
 
 Result<Server> Server::start(const std::string& socket_path, const observe::Observer& observer,
                              const Identity& identity) {
-  if (auto prepared = prepare_path(socket_path); !prepared) {
-    return tl::unexpected(prepared.error());
-  }
-  auto state = std::make_unique<State>(observer, identity, socket_path);
+  auto state = std::make_unique<State>(observer, identity);
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:" + socket_path, grpc::InsecureServerCredentials());
   builder.RegisterService(&state->handlers);

@@ -19,12 +19,16 @@ struct Identity {
   std::chrono::system_clock::time_point start_time;
 };
 
+// Makes `path` free to serve on, with its directory. Takes over a socket file that nobody listens
+// on; one that somebody serves is an error, and so is a file of another kind. Call it before
+// anything is enforced.
+Result<void> prepare_socket_path(const std::string& path);
+
 // The control API (proto/headgate/control/v1) on a Unix socket of mode 0660. Serves on threads of
 // its own until it is destroyed, then removes the socket. The observer outlives it.
 class Server {
  public:
-  // Takes over a socket file that nobody listens on; one that somebody serves is an error, and so
-  // is a file of another kind.
+  // Errors: kUnavailable. The path has been prepared.
   static Result<Server> start(const std::string& socket_path, const observe::Observer& observer,
                               const Identity& identity);
   Server(Server&&) noexcept;

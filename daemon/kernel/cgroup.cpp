@@ -31,6 +31,7 @@ std::string unescape(const std::string& field) {
 }  // namespace
 
 Result<std::string> find_cgroup2_mount(const std::string& mountinfo) {
+  std::string part;  // a mount that shows only a part of the hierarchy, if there is no other
   std::istringstream lines(mountinfo);
   for (std::string line; std::getline(lines, line);) {
     // id parent major:minor root mount-point options [optional fields…] - type source options
@@ -38,10 +39,13 @@ Result<std::string> find_cgroup2_mount(const std::string& mountinfo) {
     if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0) continue;
     std::istringstream fields(line);
     std::string skipped;
+    std::string root;
     std::string mount_point;
-    fields >> skipped >> skipped >> skipped >> skipped >> mount_point;
-    return unescape(mount_point);
+    fields >> skipped >> skipped >> skipped >> root >> mount_point;
+    if (root == "/") return unescape(mount_point);
+    if (part.empty()) part = unescape(mount_point);
   }
+  if (!part.empty()) return part;
   return fail(ErrorCode::kNotFound,
               "no cgroup2 hierarchy is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup");
 }

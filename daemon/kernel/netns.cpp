@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <system_error>
 
 #include <cerrno>
 #include <thread>
@@ -30,6 +31,7 @@ Result<std::uint64_t> read_cookie() {
 Result<NetworkNamespace> NetworkNamespace::open(const std::string& path) {
   const std::string file = path == "self" ? "/proc/thread-self/ns/net" : path;
   NetworkNamespace netns;
+  netns.is_own_ = path == "self";
   netns.fd_.reset(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!netns.fd_) return fail_errno("cannot open network namespace " + file, errno);
   Result<void> inside = netns.run_inside([&netns]() -> Result<void> {
@@ -43,15 +45,21 @@ Result<NetworkNamespace> NetworkNamespace::open(const std::string& path) {
 }
 
 Result<void> NetworkNamespace::run_inside(const std::function<Result<void>()>& work) const {
+  if (is_own_) return work();
   Result<void> result;
-  std::thread([this, &work, &result] {
-    if (setns(fd_.get(), CLONE_NEWNET) != 0) {
-      result = errno == EINVAL ? fail(ErrorCode::kInvalidArgument, "it is not a network namespace")
-                               : fail_errno("cannot enter it", errno);
-      return;
-    }
-    result = work();
-  }).join();
+  try {
+    std::thread([this, &work, &result] {
+      if (setns(fd_.get(), CLONE_NEWNET) != 0) {
+        result = errno == EINVAL
+                     ? fail(ErrorCode::kInvalidArgument, "it is not a network namespace")
+                     : fail_errno("cannot enter it (CAP_SYS_ADMIN is needed)", errno);
+        return;
+      }
+      result = work();
+    }).join();
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::kUnavailable, std::string("cannot start a thread: ") + error.what());
+  }
   return result;
 }
 

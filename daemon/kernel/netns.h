@@ -20,13 +20,15 @@ class NetworkNamespace {
   int fd() const { return fd_.get(); }
   std::uint64_t cookie() const { return cookie_; }  // as bpf_get_netns_cookie() returns it
 
-  // Runs `work` on a thread of its own inside the namespace and waits for it. What `work` creates
+  // Runs `work` inside the namespace and waits for it; on a thread of its own unless it is the
+  // process's own namespace. What `work` creates
   // there (sockets, iterators) stays in the namespace.
   Result<void> run_inside(const std::function<Result<void>()>& work) const;
 
  private:
   UniqueFd fd_;
   std::uint64_t cookie_ = 0;
+  bool is_own_ = false;  // all threads of the process are in it
 };
 
 }  // namespace headgate::kernel

@@ -34,6 +34,7 @@ Request make_request(const hg_event& event, std::uint32_t sequence) {
   inet_diag_sockid& id = request.query.id;
   id.idiag_sport = htons(event.local_port);
   id.idiag_dport = htons(event.remote_port);
+  id.idiag_if = event.interface;
   std::memcpy(id.idiag_src, &event.local, sizeof(id.idiag_src));
   std::memcpy(id.idiag_dst, &event.remote, sizeof(id.idiag_dst));
   id.idiag_cookie[0] = static_cast<std::uint32_t>(event.socket_cookie);

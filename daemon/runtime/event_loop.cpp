@@ -16,6 +16,9 @@ Result<StopSignals> StopSignals::block() {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // Neither a log reader that goes away nor a closed terminal may end the limits.
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
   StopSignals stop;
   stop.fd_.reset(signalfd(-1, &signals, SFD_CLOEXEC));
   if (!stop.fd_) return fail_errno("cannot open a signalfd", errno);

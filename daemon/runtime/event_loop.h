@@ -9,8 +9,8 @@
 
 namespace headgate::runtime {
 
-// SIGTERM and SIGINT as a file descriptor. Make it before the first thread, so that every thread
-// inherits the blocked signals.
+// SIGTERM and SIGINT as a file descriptor; SIGPIPE and SIGHUP are ignored. Make it before the first
+// thread, so that every thread inherits the blocked signals.
 class StopSignals {
  public:
   static Result<StopSignals> block();

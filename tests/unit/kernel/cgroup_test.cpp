@@ -14,6 +14,14 @@ TEST(FindCgroup2Mount, FindsItBesideTheOldHierarchies) {
   EXPECT_EQ(*found, "/sys/fs/cgroup/unified");
 }
 
+TEST(FindCgroup2Mount, PrefersTheWholeHierarchyToAPartOfIt) {
+  const std::string part = "40 31 0:38 /system.slice /mnt/part rw - cgroup2 cgroup2 rw\n";
+  EXPECT_EQ(find_cgroup2_mount(part + "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+                .value_or("none"),
+            "/sys/fs/cgroup");
+  EXPECT_EQ(find_cgroup2_mount(part).value_or("none"), "/mnt/part");
+}
+
 TEST(FindCgroup2Mount, UndoesTheEscapesOfMountinfo) {
   const auto found = find_cgroup2_mount("41 31 0:38 / /mnt/a\\040b rw - cgroup2 none rw\n");
   ASSERT_TRUE(found);
