@@ -2,10 +2,10 @@
 // How a Limiter reads back what the kernel has counted.
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <tuple>
 
 #include "bpf/window.h"
+#include "daemon/kernel/address.h"
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/map_io.h"
@@ -38,13 +38,6 @@ hg_rule_stats sum(const std::vector<hg_rule_stats>& cpus) {
     all.adopted += cpu.adopted;
   }
   return all;
-}
-
-IpAddress address_of(const hg_client_key& key) {
-  IpAddress::Bytes bytes{};
-  static_assert(sizeof(bytes) == sizeof(key.address));
-  std::memcpy(bytes.data(), &key.address, bytes.size());
-  return IpAddress(bytes);
 }
 
 }  // namespace
@@ -81,7 +74,7 @@ Result<std::vector<ClientCount>> Limiter::clients() const {
   using Client = std::tuple<policy::RuleId, IpAddress>;
   std::map<Client, ClientCount> found;
   const auto count_of = [&found](const hg_client_key& key) -> ClientCount& {
-    const IpAddress address = address_of(key);
+    const IpAddress address = to_ip(key.address);
     ClientCount& client = found[{key.rule, address}];
     client.rule = key.rule;
     client.address = address;

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/observe/event_text.h"
 
-#include <cstring>
-
 #include "common/ip.h"
+#include "daemon/kernel/address.h"
 #include "daemon/observe/snapshot.h"
 
 namespace headgate::observe {
 namespace {
-
-IpAddress to_ip(const hg_address& address) {
-  IpAddress::Bytes bytes{};
-  std::memcpy(bytes.data(), &address, bytes.size());
-  return IpAddress(bytes);
-}
 
 const char* verb(std::uint16_t type) {
   switch (type) {
@@ -31,10 +24,10 @@ const char* verb(std::uint16_t type) {
 }  // namespace
 
 std::string to_log_line(const hg_event& event, const std::string& rule_name) {
-  const IpAddress local = to_ip(event.local);
+  const IpAddress local = kernel::to_ip(event.local);
   const bool is_ipv6 = local.family() == IpFamily::kIpv6;
   std::string line = std::string(verb(event.type)) + " rule=" + rule_name +
-                     " client=" + to_ip(event.remote).to_string() +
+                     " client=" + kernel::to_ip(event.remote).to_string() +
                      " port=" + std::to_string(event.remote_port) +
                      " server=" + (is_ipv6 ? "[" : "") + local.to_string() +
                      (is_ipv6 ? "]:" : ":") + std::to_string(event.local_port);
