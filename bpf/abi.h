@@ -20,15 +20,24 @@
 #define HG_MAX_RULES 1024
 #define HG_NO_RULE 0
 
-/* "No limit" for hg_rule limits. A limit of 0 refuses everything. */
+/* "No limit" for limits of connections. A limit of 0 refuses everything. */
 #define HG_NO_LIMIT 0xffffffffU
 
 /* Why a connection was refused or closed: enum name, label (metrics, CLI, docs), explanation. */
 #define HG_REASONS(X)                                                                              \
 	X(HG_CLIENT_CONNECTIONS, "client_connections",                                             \
 	  "the client holds as many connections as the rule allows one client")                    \
+	X(HG_NETWORK_CONNECTIONS, "network_connections",                                           \
+	  "the client's network holds as many connections as the rule allows one network")         \
 	X(HG_TOTAL_CONNECTIONS, "total_connections",                                               \
 	  "all clients together hold as many connections as the rule allows")                      \
+	X(HG_CLIENT_RATE, "client_rate",                                                           \
+	  "the client opens connections faster than the rule allows")                              \
+	X(HG_NETWORK_RATE, "network_rate",                                                         \
+	  "the client's network opens connections faster than the rule allows")                    \
+	X(HG_TOTAL_RATE, "total_rate",                                                             \
+	  "all clients together open connections faster than the rule allows")                     \
+	X(HG_DENIED, "denied", "the client is on the deny list, or on a penalty")                  \
 	X(HG_TABLE_FULL, "table_full", "a table is full and the rule says on_table_full: refuse")
 
 enum hg_reason {
@@ -38,7 +47,16 @@ enum hg_reason {
 #undef HG_REASON_ENUM
 	    HG_REASON_END
 };
-#define HG_REASON_SLOTS 8 /* room in hg_rule_stats, a power of two: see hg_rule_stats */
+#define HG_REASON_SLOTS 8 /* in hg_rule_stats, a power of two: reason - 1 */
+
+/* What a refused client gets. */
+enum hg_action {
+	HG_ACTION_RESET = 0,
+	HG_ACTION_DROP = 1,
+	HG_ACTION_REPLY = 2,
+	HG_ACTION_NONE = 3, /* mode: monitor: it is let in */
+	HG_ACTIONS = 4
+};
 
 /* 16 bytes in network byte order; IPv4 as ::ffff:a.b.c.d. */
 struct hg_address {
@@ -48,55 +66,142 @@ HG_SIZE_IS(struct hg_address, 16);
 
 /* --- policy: written by the daemon, read by the programs ------------------------------------ */
 
+/*
+ * A policy is written whole into one of several slots, then hg_control.slot names that slot. A
+ * program reads the number once for each decision. A slot is written again only after every program
+ * that may have read its number has ended (an RCU grace period): docs/adr/0004-generations.md.
+ *
+ * Map `control`, one entry.
+ */
+#define HG_POLICY_SLOTS 4
+struct hg_control {
+	__u32 slot;
+	__u32 denied;      /* is there any entry in map `denied`? */
+	__u32 max_replies; /* connections that are being answered at once */
+	__u32 padding;
+	__u64 generation; /* of the policy, for people: counts from 1 */
+};
+HG_SIZE_IS(struct hg_control, 24);
+
 enum hg_count_half_open {
 	HG_HALF_OPEN_NONE = 0,   /* limits count established connections only */
 	HG_HALF_OPEN_CLIENT = 1, /* the per-client limit counts half-open ones too */
 	HG_HALF_OPEN_ALL = 2,    /* every limit counts half-open ones too */
 };
 
-#define HG_REFUSE_ON_TABLE_FULL 1U /* hg_rule.flags */
+/* New connections, as a token bucket: see bucket.h. */
+struct hg_rate {
+	__u64 interval_ns;  /* in which one token comes; 0: no limit */
+	__u64 tolerance_ns; /* (burst - 1) * interval_ns */
+};
+HG_SIZE_IS(struct hg_rate, 16);
 
+/* The limits that an override may replace. */
+struct hg_limits {
+	__u32 per_client;  /* connections, or HG_NO_LIMIT */
+	__u32 per_network; /* connections, or HG_NO_LIMIT */
+	struct hg_rate client_rate;
+	struct hg_rate network_rate;
+};
+HG_SIZE_IS(struct hg_limits, 40);
+
+/* hg_rule.flags */
+#define HG_REFUSE_ON_TABLE_FULL 1U
+#define HG_MONITOR 2U         /* decide, count and report; refuse nothing */
+#define HG_HAS_OVERRIDES 4U   /* `prefixes` has some of kind HG_PREFIX_OVERRIDE for this rule */
+#define HG_HAS_EXEMPT 8U      /* `prefixes` has some of kind HG_PREFIX_EXEMPT */
+#define HG_COUNT_NETWORKS 16U /* a limit of connections per network is somewhere in this rule */
+#define HG_HAS_RATES 32U      /* a limit of new connections is somewhere in this rule */
+
+/* Map `rules`, indexed by slot * HG_MAX_RULES + rule id. */
 struct hg_rule {
-	__u32 per_client;            /* connections, or HG_NO_LIMIT */
-	__u32 total;                 /* connections, or HG_NO_LIMIT */
+	struct hg_limits limits; /* of clients without an override */
+	struct hg_rate total_rate;
+	__u32 total; /* connections of all clients, less the reserve; or HG_NO_LIMIT */
+	__u32 reply; /* HG_ACTION_REPLY: which one */
 	__u64 handshake_timeout_ns;  /* length of a half-open window; never 0 */
 	struct hg_address ipv4_mask; /* the client is the source address AND this mask */
 	struct hg_address ipv6_mask;
-	__u32 count_half_open; /* enum hg_count_half_open */
+	__u8 ipv4_network_bits; /* of the 128 bits of struct hg_address: 96 .. 128 */
+	__u8 ipv6_network_bits;
+	__u8 count_half_open; /* enum hg_count_half_open */
+	__u8 action;          /* enum hg_action */
 	__u32 flags;
+	__u32 penalty_after; /* refusals; 0: no penalty */
+	__u64 penalty_within_ns;
+	__u64 penalty_first_ns;
+	__u64 penalty_longest_ns;
+	__u64 penalty_growth;
 };
-HG_SIZE_IS(struct hg_rule, 56);
+HG_SIZE_IS(struct hg_rule, 152);
 
-/* Map `ports`, indexed by local port: what a bare port means, and whether to ask map `listen`. */
+/* Map `ports`, indexed by slot * 65536 + local port: what a bare port means. */
 struct hg_port {
-	__u16 rule;          /* for any local address not found in `listen`; HG_NO_RULE: none */
-	__u16 has_addresses; /* 1: some entry of `listen` names this port */
+	__u32 rule;          /* for any local address not found in `prefixes`; HG_NO_RULE: none */
+	__u32 has_addresses; /* 1: some HG_PREFIX_LISTEN entry names this port */
 };
-HG_SIZE_IS(struct hg_port, 4);
+HG_SIZE_IS(struct hg_port, 8);
 
 /*
- * Map `listen` (LPM trie): port, then family, then address. prefix_bits counts from `port` on:
- * HG_LISTEN_FIXED_BITS plus the length of the address prefix in its own family.
+ * Maps `prefixes` (LPM tries, one a slot) and `denied` (LPM trie). prefix_bits counts from
+ * `selector` on: HG_PREFIX_FIXED_BITS plus the length of the prefix in its own family.
  */
-struct hg_listen_key {
+enum hg_prefix_kind {
+	HG_PREFIX_LISTEN = 1,   /* local addresses; selector: local port */
+	HG_PREFIX_OVERRIDE = 2, /* clients; selector: rule id */
+	HG_PREFIX_EXEMPT = 3,   /* clients exempt from every rule; selector: 0 */
+	HG_PREFIX_DENIED = 4,   /* in `denied`; selector: 0 */
+};
+
+struct hg_prefix_key {
 	__u32 prefix_bits;
-	__u16 port;
-	__u16 family;     /* 4 or 6 */
+	__u16 selector;
+	__u8 kind;        /* enum hg_prefix_kind */
+	__u8 family;      /* 4 or 6 */
 	__u32 address[4]; /* network byte order; IPv4 in the first word, the rest zero */
 };
-#define HG_LISTEN_FIXED_BITS 32
-HG_SIZE_IS(struct hg_listen_key, 24);
+#define HG_PREFIX_FIXED_BITS 32
+HG_SIZE_IS(struct hg_prefix_key, 24);
+
+struct hg_prefix {
+	__u32 rule;              /* HG_PREFIX_LISTEN: its id */
+	__u16 exempt;            /* HG_PREFIX_OVERRIDE: 1: counted, never refused */
+	__u16 bits;              /* prefix_bits of this entry's key */
+	struct hg_limits limits; /* HG_PREFIX_OVERRIDE */
+};
+HG_SIZE_IS(struct hg_prefix, 48);
+
+struct hg_denied {
+	__u64 until_ns;    /* CLOCK_BOOTTIME; HG_FOR_GOOD: no end */
+	__u32 prefix_bits; /* of this entry's key */
+	__u32 padding;
+};
+#define HG_FOR_GOOD 0xffffffffffffffffULL
+HG_SIZE_IS(struct hg_denied, 16);
+
+/* Map `listeners` (sockmap): sockets that refused connections are steered to, IPv4 then IPv6. */
+#define HG_DROP_LISTENERS 0
+#define HG_REPLY_LISTENERS 2 /* + 2 * hg_rule.reply */
+#define HG_MAX_REPLIES 64    /* different ones */
+#define HG_LISTENERS (HG_REPLY_LISTENERS + 2 * HG_MAX_REPLIES)
 
 /* --- account: written by the programs, read by the daemon ------------------------------------ */
 
 /*
- * Key of `clients` and `half_open`. `incarnation` is 0 but for a client whose entry was being
- * removed on one CPU while another one counted a new connection: see account.h.
+ * Key of `clients`, `recent` and `penalties`: a client, or a network of them. `incarnation` is 0
+ * but for one whose entry was being removed on one CPU while another one counted a new connection:
+ * see account.h.
  */
+enum hg_level {
+	HG_LEVEL_CLIENT = 0,
+	HG_LEVEL_NETWORK = 1,
+};
+
 struct hg_client_key {
 	__u16 rule;
-	__u16 incarnation;
-	struct hg_address address; /* cut to the rule's client prefix */
+	__u8 incarnation;
+	__u8 level;                /* enum hg_level */
+	struct hg_address address; /* cut to the rule's client or network prefix */
 };
 #define HG_INCARNATIONS 4
 HG_SIZE_IS(struct hg_client_key, 20);
@@ -122,24 +227,44 @@ struct hg_parked {
 HG_SIZE_IS(struct hg_parked, 24);
 
 /*
- * Half-open connections of the current and the previous window, in one word so that it changes
- * by one compare-and-swap: window number (24 bits, wraps), current (20 bits), previous (20 bits).
- * Counts saturate at HG_WINDOW_COUNT_MAX.
+ * A count of the current and the previous window of time, in one word so that it changes by one
+ * compare-and-swap: window number (24 bits, wraps), current (20 bits), previous (20 bits). Counts
+ * saturate at HG_WINDOW_COUNT_MAX. See window.h.
  */
-struct hg_half_open {
-	__u64 windows;
-};
 #define HG_WINDOW_COUNT_BITS 20
 #define HG_WINDOW_COUNT_MAX ((1U << HG_WINDOW_COUNT_BITS) - 1)
 #define HG_WINDOW_NUMBER_MASK 0xffffffU
-HG_SIZE_IS(struct hg_half_open, 8);
+
+/* Map `recent` (LRU): what is known of a client or network that was seen lately. */
+struct hg_recent {
+	__u64 half_open; /* windows of hg_rule.handshake_timeout_ns */
+	__u64 opened;    /* new connections, windows of HG_OPENED_WINDOW_NS */
+	__u64 bucket;    /* see bucket.h */
+	__u64 refusals;  /* towards a penalty: see penalty.h */
+	__u32 refused;   /* as long as the entry lives; wraps */
+	__u32 padding;
+};
+#define HG_OPENED_WINDOW_NS 10000000000ULL
+HG_SIZE_IS(struct hg_recent, 40);
+
+/* Map `penalties` (LRU): clients that were refused too often. */
+struct hg_penalty {
+	__u64 until_ns;  /* CLOCK_MONOTONIC: denied until then */
+	__u64 length_ns; /* of this penalty */
+	__u32 times;     /* penalties that have followed each other, this one included */
+	__u32 padding;
+};
+HG_SIZE_IS(struct hg_penalty, 24);
 
 /* Map `totals`, indexed by rule id: shared by all CPUs, exact. One cache line each. */
 struct hg_totals {
-	__u32 connections;             /* established */
-	__u32 clients;                 /* entries of `clients` that are not parked */
-	struct hg_half_open half_open; /* with HG_HALF_OPEN_ALL only */
-	__u64 padding[6];
+	__u32 connections; /* established */
+	__u32 clients;     /* that hold them */
+	__u32 networks;    /* that hold them, with a limit per network only */
+	__u32 padding;
+	__u64 half_open; /* windows; with HG_HALF_OPEN_ALL only */
+	__u64 bucket;    /* with a total rate only */
+	__u64 more_padding[4];
 };
 HG_SIZE_IS(struct hg_totals, 64);
 
@@ -153,32 +278,41 @@ struct hg_table_state {
 	__u32 later_incarnations; /* entries of `clients` with incarnation > 0 */
 	__u32 more_connections;   /* entries of `more_connections` */
 	__u32 adopted;            /* connections with HG_CONNECTION_ADOPTED */
-	__u32 padding;
+	__u32 replies;            /* connections with HG_CONNECTION_REPLY */
 };
 HG_SIZE_IS(struct hg_table_state, 32);
 
 /* Map `stats`, per CPU, indexed by rule id: monotonic counters, summed by the daemon. */
 struct hg_rule_stats {
-	__u64 admitted;                 /* handshakes completed within the limits */
-	__u64 refused[HG_REASON_SLOTS]; /* by enum hg_reason */
-	__u64 overshoot;                /* handshakes completed beyond a limit: to be closed */
-	__u64 untracked;                /* not counted, or not for its client: a table was full */
-	__u64 adopted;                  /* found already open by the iterator */
+	__u64 admitted;                             /* handshakes completed within the limits */
+	__u64 refused[HG_ACTIONS][HG_REASON_SLOTS]; /* by action, and reason - 1 */
+	__u64 overshoot; /* handshakes completed beyond a limit: to be closed */
+	__u64 untracked; /* not counted, or not for its client: a table was full */
+	__u64 adopted;   /* found already open by the iterator */
+	__u64 penalties; /* begun */
 };
-HG_SIZE_IS(struct hg_rule_stats, 96);
+HG_SIZE_IS(struct hg_rule_stats, 296);
 
 /*
  * Maps `connections` and `more_connections`: every counted connection, and what its end must undo:
  * exactly what was counted, whatever the policy says by then. See connections.h.
  */
 struct hg_connection {
-	__u64 cookie; /* of the socket; 0: the slot is free */
-	struct hg_client_key client;
-	__u32 flags; /* HG_CONNECTION_… */
+	__u64 cookie;             /* of the socket; 0: the slot is free */
+	struct hg_address client; /* cut to the client prefix of its rule */
+	__u16 rule;
+	__u8 network_bits; /* counted for the network of so many bits, too; HG_NO_NETWORK: not */
+	__u8 flags;        /* HG_CONNECTION_... */
+	__u32 opened;      /* CLOCK_MONOTONIC in units of 2^HG_OPENED_SHIFT ns */
 };
-#define HG_CONNECTION_HAS_CLIENT 1U /* counted in `clients`, not only in `totals` */
-#define HG_CONNECTION_ADOPTED 4U    /* was open before the hooks were attached */
-#define HG_CONNECTION_OVERSHOOT 2U  /* beyond a limit, to be destroyed by the daemon */
+#define HG_NO_NETWORK 255
+#define HG_OPENED_SHIFT 27             /* 0.13 s; wraps after 18 years */
+#define HG_CONNECTION_HAS_CLIENT 1U    /* counted in `clients`, not only in `totals` */
+#define HG_CONNECTION_OVERSHOOT 2U     /* beyond a limit, to be destroyed by the daemon */
+#define HG_CONNECTION_ADOPTED 4U       /* was open before a rule or the hooks covered it */
+#define HG_CONNECTION_REPLY 8U         /* being answered by the daemon: counted in no rule */
+#define HG_CLIENT_INCARNATION_SHIFT 4  /* two bits of flags: of the client's key, */
+#define HG_NETWORK_INCARNATION_SHIFT 6 /* and of the network's */
 HG_SIZE_IS(struct hg_connection, 32);
 #define HG_CONNECTION_SLOTS_MAX 65536 /* of `connections`: 2 MiB */
 
@@ -188,6 +322,7 @@ enum hg_event_type {
 	HG_EVENT_REFUSED = 1,
 	HG_EVENT_OVERSHOOT = 2,  /* the daemon must destroy this socket */
 	HG_EVENT_TABLE_FULL = 3, /* a connection was admitted that could not be counted */
+	HG_EVENT_PENALTY = 4,    /* the client is denied from now on */
 };
 
 struct hg_event {
@@ -199,9 +334,9 @@ struct hg_event {
 	__u16 rule;
 	__u16 remote_port;
 	__u16 local_port;
-	__u16 padding;
+	__u16 action;    /* HG_EVENT_REFUSED: enum hg_action */
 	__u32 interface; /* index, if the socket is bound to a device; else 0 */
-	__u32 padding_too;
+	__u32 seconds;   /* HG_EVENT_PENALTY: its length */
 	struct hg_address remote;
 	struct hg_address local;
 };
@@ -217,5 +352,60 @@ struct hg_event_budget {
 };
 #define HG_EVENTS_PER_SECOND 64 /* per CPU; overshoot events are not limited */
 HG_SIZE_IS(struct hg_event_budget, 32);
+
+/* --- questions of the daemon ----------------------------------------------------------------- */
+
+/* Map `query`, one entry: which live connections the iterators shall report; and their answer. */
+struct hg_query {
+	struct hg_address client; /* only those whose address AND mask is this */
+	struct hg_address mask;
+	__u32 rule;    /* only those of this rule; HG_NO_RULE: of any */
+	__u32 flags;   /* only those with all of these HG_CONNECTION_... */
+	__u64 rekeyed; /* written by `reconcile`: connections counted elsewhere than before */
+};
+HG_SIZE_IS(struct hg_query, 48);
+
+/* What iterator `find_connections` writes for each. */
+struct hg_live {
+	__u64 cookie;
+	__u32 opened; /* as in hg_connection */
+	__u32 interface;
+	struct hg_address remote;
+	struct hg_address local;
+	struct hg_address client; /* the key it is counted under */
+	__u16 remote_port;
+	__u16 local_port;
+	__u16 rule;
+	__u8 network_bits;
+	__u8 flags;
+};
+HG_SIZE_IS(struct hg_live, 72);
+
+/* Map `explanation`, one entry: written by program `explain`, the judge's own view of one SYN. */
+struct hg_explained_level {
+	__u32 connections;
+	__u32 half_open;
+	__u64 bucket;
+};
+
+struct hg_explanation {
+	__u64 now_ns;      /* CLOCK_MONOTONIC */
+	__u64 boot_now_ns; /* CLOCK_BOOTTIME */
+	__u64 generation;
+	__u32 slot;
+	__u32 rule;          /* HG_NO_RULE: none, and nothing else is set */
+	__u32 reason;        /* enum hg_reason: what the limits say, also for an exempt client */
+	__u16 exempt;        /* 1: by an override, 2: by clients.exempt */
+	__u16 override_bits; /* prefix_bits of the override that applies; 0: none */
+	struct hg_limits limits;
+	struct hg_client_key client;
+	struct hg_client_key network;
+	struct hg_explained_level levels[3]; /* client, network, total */
+	__u64 denied_until_ns;               /* 0: not denied */
+	__u32 denied_bits;                   /* prefix_bits of the entry that denies */
+	__u32 penalty_times;                 /* 0: none is remembered */
+	__u64 penalty_until_ns;              /* may have passed */
+};
+HG_SIZE_IS(struct hg_explanation, 192);
 
 #endif /* HEADGATE_BPF_ABI_H */

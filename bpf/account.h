@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The account of established connections by client. (track.h adds the total of the rule, and the
- * entry of the connection itself, which says what its end must undo.)
+ * The account of established connections by client, and by network. (track.h adds the total of the
+ * rule, and the entry of the connection itself, which says what its end must undo.)
  *
  * Entries are updated by compare-and-swap. An entry whose last connection has closed is parked, as
  * inserting and removing cost more than all the rest: it stays until another client that left
@@ -33,7 +33,7 @@ const volatile __u32 parked_mask = 0; /* places of `parked` less one; 0: park no
 /* Any mix does: a wrong match also needs the same count in the same reused memory. */
 static __always_inline __u32 tag_of(const struct hg_client_key *client)
 {
-	__u32 tag = (__u32)client->rule << 16 | client->incarnation;
+	__u32 tag = (__u32)client->rule << 16 | client->incarnation << 8 | client->level;
 
 	for (int i = 0; i < 4; i++) {
 		tag = (tag ^ client->address.word[i]) * 0x9e3779b1U;
@@ -65,9 +65,12 @@ static __always_inline __u32 incarnation_connections(const struct hg_client_key 
 	return connections;
 }
 
-/* The established connections of a client. `client` is of incarnation 0, and is again after. */
-static __always_inline __u32 client_connections(struct hg_client_key *client)
+/* The established connections of a client or network. `client` is of incarnation 0, and is again
+ * after. */
+CHECKED_ONCE __u32 key_connections(struct hg_client_key *client)
 {
+	if (!client) return 0;
+
 	__u32 sum = incarnation_connections(client);
 	const struct hg_table_state *table = find_table_state();
 
@@ -108,7 +111,7 @@ static __always_inline bool is_same_client(const struct hg_client_key *a,
 	       a->address.word[2] == b->address.word[2] &&
 	       a->address.word[1] == b->address.word[1] &&
 	       a->address.word[0] == b->address.word[0] && a->rule == b->rule &&
-	       a->incarnation == b->incarnation;
+	       a->incarnation == b->incarnation && a->level == b->level;
 }
 
 /*
@@ -146,12 +149,24 @@ static __always_inline long insert_client(const struct hg_client_key *client, __
 	return error;
 }
 
-/*
- * Counts one connection more for the client and sets the incarnation that it was counted under.
- * Returns the connections of that incarnation, or 0 if it could not be counted (table full).
- */
-static __always_inline __u32 add_to_client(struct hg_client_key *client, struct hg_totals *totals)
+static __always_inline void add_to_clients(const struct hg_client_key *client, __u32 n)
 {
+	__u32 rule_id = client->rule;
+	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+
+	if (!total) return;
+	__sync_fetch_and_add(client->level == HG_LEVEL_CLIENT ? &total->clients : &total->networks,
+			     n);
+}
+
+/*
+ * Counts one connection more for the client (or network) and sets the incarnation that it was
+ * counted under. Returns the connections of that incarnation, or 0 if it could not be counted
+ * (table full).
+ */
+CHECKED_ONCE __u32 add_to_client(struct hg_client_key *client)
+{
+	if (!client) return 0;
 	for (int i = 0; i < ACCOUNT_RETRIES; i++) {
 		struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
 		__u32 tag = tag_of(client);
@@ -161,7 +176,7 @@ static __always_inline __u32 add_to_client(struct hg_client_key *client, struct 
 
 			if (error == -EEXIST || error == -EBUSY) continue;
 			if (error) return 0;
-			__sync_fetch_and_add(&totals->clients, 1);
+			add_to_clients(client, 1);
 			return 1;
 		}
 		__u64 old = read_state(entry);
@@ -172,23 +187,25 @@ static __always_inline __u32 add_to_client(struct hg_client_key *client, struct 
 			continue;
 		}
 		if (__sync_val_compare_and_swap(&entry->state, old, old + 1) != old) continue;
-		if ((__u32)old == 0) __sync_fetch_and_add(&totals->clients, 1);
+		if ((__u32)old == 0) add_to_clients(client, 1);
 		return (__u32)old + 1;
 	}
 	return 0;
 }
 
 /* For a connection that add_to_client() has counted: its entry is neither empty nor dead. */
-static __always_inline void remove_from_client(const struct hg_client_key *client,
-					       struct hg_totals *totals)
+CHECKED_ONCE int remove_from_client(const struct hg_client_key *client)
 {
+	if (!client) return 0;
+
 	struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
 
-	if (!entry) return;
+	if (!entry) return 0;
 	if ((__u32)__sync_fetch_and_add(&entry->state, -1) == 1) {
-		__sync_fetch_and_add(&totals->clients, -1);
+		add_to_clients(client, -1);
 		park(client);
 	}
+	return 0;
 }
 
 #endif /* HEADGATE_BPF_ACCOUNT_H */

@@ -60,7 +60,10 @@ static __always_inline bool add_connection(const struct hg_connection *connectio
 	if (slot->cookie == 0 &&
 	    __sync_val_compare_and_swap(&slot->cookie, 0, connection->cookie) == 0) {
 		slot->client = connection->client;
+		slot->rule = connection->rule;
+		slot->network_bits = connection->network_bits;
 		slot->flags = connection->flags;
+		slot->opened = connection->opened;
 		return true;
 	}
 	if (!bpf_map_update_elem(&more_connections, &connection->cookie, connection, BPF_NOEXIST)) {

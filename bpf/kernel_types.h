@@ -16,6 +16,13 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+/*
+ * A function that the verifier checks once, on its own, and not again for every state that each
+ * caller may be in. Without these the larger programs exceed what it is willing to check. Pointers
+ * that it is given may be null as far as the verifier knows, and point to no pointers.
+ */
+#define CHECKED_ONCE __attribute__((noinline))
+
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6

@@ -4,8 +4,9 @@
  * the handshake completes, release it when the socket dies. docs/ARCHITECTURE.md draws it.
  */
 #include "account.h"
+#include "admit.h"
 #include "connection.h"
-#include "half_open.h"
+#include "explain.h"
 #include "kernel_types.h"
 #include "lookup_note.h"
 #include "maps.h"
@@ -28,33 +29,50 @@ int admit(struct bpf_sk_lookup *ctx)
 	if (ctx->protocol != IPPROTO_TCP) return SK_PASS;
 
 	struct connection connection = connection_of_lookup(ctx);
-	__u32 rule_id;
-	const struct hg_rule *rule = find_rule(&connection, &rule_id);
-	if (!rule) return SK_PASS;
+	struct visitor visitor = {};
+	enum hg_reason reason = HG_ADMITTED;
 
-	struct hg_client_key client = client_of(rule, rule_id, &connection.remote);
-	enum hg_reason reason = judge(rule, rule_id, &client);
-	if (reason == HG_ADMITTED) {
-		note_lookup(&connection);
-		return SK_PASS;
-	}
+	if (!identify(&connection, &visitor)) return SK_PASS;
+	if (!visitor.exempt) reason = judge(&visitor, &connection.remote);
+	if (reason != HG_ADMITTED) return refuse(ctx, &visitor, reason, &connection);
+	note_lookup(&connection, LOOKUP_ADMITTED);
+	return SK_PASS;
+}
 
-	count_refused(rule_id, reason);
-	send_event(HG_EVENT_REFUSED, reason, rule_id, &connection, 0);
-	return SK_DROP;
+/*
+ * The verdict that `admit` would give, and why; changes nothing. Never attached: the daemon runs it
+ * by BPF_PROG_TEST_RUN and reads the map.
+ */
+SEC("sk_lookup")
+int explain(struct bpf_sk_lookup *ctx)
+{
+	struct connection connection = connection_of_lookup(ctx);
+	struct visitor visitor = {};
+	__u32 zero = 0;
+	struct hg_explanation *out = bpf_map_lookup_elem(&explanation, &zero);
+	const struct hg_control *now = find_control();
+
+	if (!out || !now) return SK_PASS;
+	__builtin_memset(out, 0, sizeof(*out));
+	out->now_ns = bpf_ktime_get_ns();
+	out->boot_now_ns = bpf_ktime_get_boot_ns();
+	out->slot = now->slot;
+	out->generation = now->generation;
+	if (identify_in(out->slot, &connection, &visitor))
+		explain_visitor(out, &visitor, &connection.remote);
+	return SK_PASS;
 }
 
 /* The kernel has queued a half-open request. It does not tell when the request dies. */
 static __always_inline void reserve(const struct connection *connection)
 {
-	__u32 rule_id;
-	const struct hg_rule *rule = find_rule(connection, &rule_id);
-	if (!rule) return;
+	struct lookup_note *note = just_looked_up(connection);
+	struct visitor visitor = {};
 
-	forget_lookup();
-
-	struct hg_client_key client = client_of(rule, rule_id, &connection->remote);
-	take_half_open(rule, rule_id, &client);
+	if (note && note->verdict == LOOKUP_STEERED) return;
+	if (!identify(connection, &visitor)) return;
+	take(&visitor, true, note && note->verdict == LOOKUP_OVER_LIMIT);
+	if (note) forget_lookup(note);
 }
 
 /*
@@ -63,33 +81,56 @@ static __always_inline void reserve(const struct connection *connection)
  */
 static __always_inline bool establish(__u64 cookie, const struct connection *connection)
 {
-	__u32 rule_id;
-	const struct hg_rule *rule = find_rule(connection, &rule_id);
-	if (!rule) return false;
+	struct lookup_note *note = just_looked_up(connection);
+	struct visitor visitor = {};
 
-	struct hg_client_key client = client_of(rule, rule_id, &connection->remote);
-	if (!was_just_looked_up(connection)) give_back_half_open(rule, rule_id, &client);
+	if (!identify(connection, &visitor)) return false;
+	if (note) {
+		take(&visitor, false, note->verdict == LOOKUP_OVER_LIMIT);
+	} else {
+		give_back_half_open(&visitor);
+	}
+	__u32 opened = bpf_ktime_get_coarse_ns() >> HG_OPENED_SHIFT;
+	struct counted counted = count_connection(cookie, &visitor, true, 0, opened);
+	struct report report = {
+	    .type = HG_EVENT_TABLE_FULL,
+	    .reason = HG_TABLE_FULL,
+	    .rule_id = visitor.rule_id,
+	    .socket_cookie = cookie,
+	};
 
-	struct counted counted = count_connection(cookie, rule, rule_id, &client, true);
-	if (!counted.has_client) {
-		COUNT(rule_id, untracked);
-		send_event(HG_EVENT_TABLE_FULL, HG_TABLE_FULL, rule_id, connection, cookie);
+	if (!counted.is_complete) {
+		COUNT(visitor.rule_id, untracked);
+		send_event(&report, connection);
 	}
 	if (counted.excess == HG_ADMITTED) {
-		COUNT(rule_id, admitted);
+		COUNT(visitor.rule_id, admitted);
 	} else {
-		COUNT(rule_id, overshoot);
-		send_event(HG_EVENT_OVERSHOOT, counted.excess, rule_id, connection, cookie);
+		report.type = HG_EVENT_OVERSHOOT;
+		report.reason = counted.excess;
+		COUNT(visitor.rule_id, overshoot);
+		send_event(&report, connection);
 	}
 	return counted.is_tracked;
+}
+
+/* Was this connection accepted by one of the daemon's listeners for replies? */
+static __always_inline bool is_reply(struct bpf_sock_ops *ops)
+{
+	struct bpf_sock *sk = ops->sk;
+
+	return sk && bpf_sk_storage_get(&reply_marks, sk, NULL, 0);
 }
 
 SEC("sockops")
 int track(struct bpf_sock_ops *ops)
 {
+	struct hg_connection removed;
+
 	/* ops->reply stays as it is: it belongs to other programs. */
 	if (ops->op == BPF_SOCK_OPS_STATE_CB) {
-		if (ops->args[1] == TCP_CLOSE) uncount_connection(bpf_get_socket_cookie(ops));
+		if (ops->args[1] == TCP_CLOSE)
+			uncount_connection(bpf_get_socket_cookie(ops), &removed);
 		return 1;
 	}
 
@@ -102,12 +143,15 @@ int track(struct bpf_sock_ops *ops)
 
 	if (is_reserving) {
 		reserve(&connection);
-	} else if (establish(bpf_get_socket_cookie(ops), &connection)) {
-		/* From now on the kernel calls this program at every change of the socket's state.
-		 */
+		return 1;
+	}
+	__u64 cookie = bpf_get_socket_cookie(ops);
+	bool is_tracked = is_reply(ops) ? count_reply(cookie) : establish(cookie, &connection);
+
+	/* From now on the kernel calls this program at every change of the socket's state. */
+	if (is_tracked)
 		bpf_sock_ops_cb_flags_set(ops,
 					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
-	}
 	return 1;
 }
 
@@ -115,7 +159,9 @@ static __always_inline void on_death(const struct sock *sk)
 {
 	__u64 cookie = sk->__sk_common.skc_cookie.counter;
 
-	if (cookie) uncount_connection(cookie); /* who has none was never counted */
+	struct hg_connection removed;
+
+	if (cookie) uncount_connection(cookie, &removed); /* who has none was never counted */
 }
 
 /*

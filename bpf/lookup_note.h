@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Has this connection reserved a half-open slot?
+ * What has sk_lookup decided about the packet that this program runs for?
  *
- * A handshake that completes by SYN cookie, or begins by Fast Open, has reserved none. Both are
- * known by what happened just before on this CPU, in the same softirq: the kernel looked for the
- * listener of that very packet and queued no request. (The ACK of a queued request finds the
- * request, and no lookup happens.)
+ * The hooks that queue a request or complete a handshake do not see it; but they run on the same
+ * CPU, in the same softirq, right after the kernel looked for the listener of that very packet.
+ *
+ * It also tells whether a handshake that completes has reserved a half-open slot: one that
+ * completes by SYN cookie, or begins by Fast Open, has not, and its listener has just been looked
+ * up. (The ACK of a queued request finds the request, and no lookup happens.)
  */
 #ifndef HEADGATE_BPF_LOOKUP_NOTE_H
 #define HEADGATE_BPF_LOOKUP_NOTE_H
@@ -13,42 +15,45 @@
 #include "connection.h"
 #include "maps.h"
 
-static __always_inline struct connection_id id_of(const struct connection *connection)
+static __always_inline __u32 ports_of(const struct connection *connection)
 {
-	struct connection_id id = {
-	    .remote = connection->remote,
-	    .ports = (__u32)connection->remote_port << 16 | connection->local_port,
-	};
-
-	return id;
+	return (__u32)connection->remote_port << 16 | connection->local_port;
 }
 
-static __always_inline void note_lookup(const struct connection *connection)
+static __always_inline struct lookup_note *find_lookup_note(void)
 {
 	__u32 zero = 0;
-	struct connection_id *note = bpf_map_lookup_elem(&lookup_note, &zero);
 
-	if (note) *note = id_of(connection);
+	return bpf_map_lookup_elem(&lookup_notes, &zero);
 }
 
-static __always_inline void forget_lookup(void)
+static __always_inline void note_lookup(const struct connection *connection,
+					enum lookup_verdict verdict)
 {
-	__u32 zero = 0;
-	struct connection_id *note = bpf_map_lookup_elem(&lookup_note, &zero);
+	struct lookup_note *note = find_lookup_note();
 
-	if (note) note->ports = 0; /* no connection has port 0 */
+	if (!note) return;
+	note->remote = connection->remote;
+	note->ports = ports_of(connection);
+	note->verdict = verdict;
 }
 
-static __always_inline bool was_just_looked_up(const struct connection *connection)
+/* The note on this very connection, or null. */
+static __always_inline struct lookup_note *just_looked_up(const struct connection *connection)
 {
-	__u32 zero = 0;
-	const struct connection_id *note = bpf_map_lookup_elem(&lookup_note, &zero);
-	struct connection_id id = id_of(connection);
+	struct lookup_note *note = find_lookup_note();
+	const struct hg_address *remote = &connection->remote;
 
-	return note && note->ports == id.ports && note->remote.word[0] == id.remote.word[0] &&
-	       note->remote.word[1] == id.remote.word[1] &&
-	       note->remote.word[2] == id.remote.word[2] &&
-	       note->remote.word[3] == id.remote.word[3];
+	if (!note || note->ports != ports_of(connection) ||
+	    note->remote.word[0] != remote->word[0] || note->remote.word[1] != remote->word[1] ||
+	    note->remote.word[2] != remote->word[2] || note->remote.word[3] != remote->word[3])
+		return NULL;
+	return note;
+}
+
+static __always_inline void forget_lookup(struct lookup_note *note)
+{
+	note->ports = 0; /* no connection has port 0 */
 }
 
 #endif /* HEADGATE_BPF_LOOKUP_NOTE_H */

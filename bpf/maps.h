@@ -13,25 +13,67 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 65536);
-	__type(key, __u32); /* local port */
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct hg_control);
+} control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_POLICY_SLOTS * 65536);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
 	__type(value, struct hg_port);
 } ports SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 65536);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct hg_listen_key);
-	__type(value, __u32); /* rule id */
-} listen SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, HG_MAX_RULES);
-	__type(key, __u32); /* rule id */
+	__uint(max_entries, HG_POLICY_SLOTS *HG_MAX_RULES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
 	__type(value, struct hg_rule);
 } rules SEC(".maps");
+
+struct prefix_trie {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1); /* each that the daemon makes has a size of its own */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(struct hg_prefix_key));
+	__uint(value_size, sizeof(struct hg_prefix));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, HG_POLICY_SLOTS);
+	__type(key, __u32);
+	__array(values, struct prefix_trie);
+} prefixes SEC(".maps");
+
+/* Outside the slots: it changes at once, and is kept when the policy changes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1048576); /* set by the daemon: tables.denied */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct hg_prefix_key);
+	__type(value, struct hg_denied);
+} denied SEC(".maps");
+
+/* A socket leaves it when the daemon closes it or dies: then refusals are resets again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, HG_LISTENERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} listeners SEC(".maps");
+
+/* On the listeners for replies. The kernel gives every connection they accept a copy. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, __u32);
+} reply_marks SEC(".maps");
 
 /* --- account ---------------------------------------------------------------------------------- */
 
@@ -55,13 +97,21 @@ struct {
 	__type(value, struct hg_parked);
 } parked SEC(".maps");
 
-/* LRU: spoofed SYNs can only push out the half-open counts of others, for one window. */
+/* LRU: spoofed SYNs can only push out what is known of others, for as long as they last. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536); /* set by the daemon: tables.half_open */
+	__uint(max_entries, 65536); /* set by the daemon: tables.recent */
 	__type(key, struct hg_client_key);
-	__type(value, struct hg_half_open);
-} half_open SEC(".maps");
+	__type(value, struct hg_recent);
+} recent SEC(".maps");
+
+/* A map of its own, so that a flood of other clients does not end a penalty. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536); /* set by the daemon: tables.penalties */
+	__type(key, struct hg_client_key);
+	__type(value, struct hg_penalty);
+} penalties SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -94,9 +144,17 @@ struct {
 	__type(value, struct hg_connection);
 } more_connections SEC(".maps");
 
-struct connection_id {
+/* What sk_lookup has decided about a packet. */
+enum lookup_verdict {
+	LOOKUP_ADMITTED = 0,
+	LOOKUP_OVER_LIMIT = 1, /* let in all the same: mode: monitor */
+	LOOKUP_STEERED = 2,    /* to a listener of the daemon */
+};
+
+struct lookup_note {
 	struct hg_address remote;
 	__u32 ports;
+	__u32 verdict; /* enum lookup_verdict */
 };
 
 /* The connection whose listener this CPU has looked up last: see lookup_note.h. */
@@ -104,8 +162,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct connection_id);
-} lookup_note SEC(".maps");
+	__type(value, struct lookup_note);
+} lookup_notes SEC(".maps");
 
 /* --- report ----------------------------------------------------------------------------------- */
 
@@ -127,5 +185,21 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 512 * 1024);
 } events SEC(".maps");
+
+/* --- questions of the daemon ------------------------------------------------------------------ */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hg_query);
+} query SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hg_explanation);
+} explanation SEC(".maps");
 
 #endif /* HEADGATE_BPF_MAPS_H */

@@ -1,58 +1,182 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which rule a connection belongs to, and who its client is under that rule. */
+/* What the policy says about one connection: its rule, its client, and what that client may have.
+ */
 #ifndef HEADGATE_BPF_POLICY_H
 #define HEADGATE_BPF_POLICY_H
 
 #include "connection.h"
 #include "maps.h"
 
-/* The rule of the most specific `listen` entry for this local address and port. */
-static __always_inline __u32 find_rule_id(const struct connection *connection)
+/* Who connects, under which rule. Everything in it is of one slot: of one policy. */
+struct visitor {
+	__u32 rule_index; /* in map `rules` */
+	__u32 rule_id;
+	__u16 exempt; /* 1: by an override, 2: by clients.exempt */
+	__u16 override_bits;
+	struct hg_limits limits; /* the rule's, or an override's */
+	struct hg_client_key client;
+	struct hg_client_key network; /* set if the rule has HG_COUNT_NETWORKS or HG_HAS_RATES */
+};
+
+static __always_inline const struct hg_control *find_control(void)
 {
-	__u32 index = connection->local_port;
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+static __always_inline struct hg_prefix_key prefix_key(const struct hg_address *address,
+						       enum hg_prefix_kind kind, __u32 selector)
+{
+	struct hg_prefix_key key = {
+	    .prefix_bits = HG_PREFIX_FIXED_BITS + 128,
+	    .selector = selector,
+	    .kind = kind,
+	    .family = 6,
+	};
+
+	if (is_ipv4(address)) {
+		key.prefix_bits = HG_PREFIX_FIXED_BITS + 32;
+		key.family = 4;
+		key.address[0] = address->word[3];
+	} else {
+		READ_IPV6(*(struct hg_address *)key.address, address->word);
+	}
+	return key;
+}
+
+static __always_inline const struct hg_prefix *
+find_prefix(__u32 slot, const struct hg_address *address, enum hg_prefix_kind kind, __u32 selector)
+{
+	void *trie = bpf_map_lookup_elem(&prefixes, &slot);
+	struct hg_prefix_key key = prefix_key(address, kind, selector);
+
+	if (!trie) return NULL;
+	return bpf_map_lookup_elem(trie, &key);
+}
+
+/* The rule of the most specific `listen` entry for this local address and port. */
+CHECKED_ONCE __u32 find_rule_id(__u32 slot, const struct connection *connection)
+{
+	if (!connection) return HG_NO_RULE;
+
+	__u32 index = slot * 65536 + connection->local_port;
 	const struct hg_port *port = bpf_map_lookup_elem(&ports, &index);
 
 	if (!port) return HG_NO_RULE;
 	if (port->has_addresses) {
-		const struct hg_address *local = &connection->local;
-		struct hg_listen_key key = {
-		    .prefix_bits = HG_LISTEN_FIXED_BITS + 128,
-		    .port = connection->local_port,
-		    .family = 6,
-		};
-		if (is_ipv4(local)) {
-			key.prefix_bits = HG_LISTEN_FIXED_BITS + 32;
-			key.family = 4;
-			key.address[0] = local->word[3];
-		} else {
-			READ_IPV6(*(struct hg_address *)key.address, local->word);
-		}
-		const __u32 *rule_id = bpf_map_lookup_elem(&listen, &key);
-		if (rule_id) return *rule_id;
+		const struct hg_prefix *prefix =
+		    find_prefix(slot, &connection->local, HG_PREFIX_LISTEN, connection->local_port);
+
+		if (prefix) return prefix->rule;
 	}
 	return port->rule;
 }
 
-/* null: the connection is none of our business. */
-static __always_inline const struct hg_rule *find_rule(const struct connection *connection,
-						       __u32 *rule_id)
+/* `bits` counts in the 128 bits of the address. */
+static __always_inline struct hg_address cut_address(const struct hg_address *address, __u32 bits)
 {
-	*rule_id = find_rule_id(connection);
-	if (*rule_id == HG_NO_RULE) return NULL;
-	return bpf_map_lookup_elem(&rules, rule_id);
+	struct hg_address cut = {};
+
+	for (int i = 0; i < 4; i++) {
+		__u32 word_bits = bits > 32U * i ? bits - 32U * i : 0;
+		__u32 mask = word_bits >= 32  ? 0xffffffffU
+			     : word_bits == 0 ? 0
+					      : ~(0xffffffffU >> word_bits);
+
+		cut.word[i] = address->word[i] & bpf_htonl(mask);
+	}
+	return cut;
 }
 
 static __always_inline struct hg_client_key client_of(const struct hg_rule *rule, __u32 rule_id,
 						      const struct hg_address *remote)
 {
 	const struct hg_address *mask = is_ipv4(remote) ? &rule->ipv4_mask : &rule->ipv6_mask;
-	struct hg_client_key client = {.rule = rule_id};
+	struct hg_client_key client = {.rule = rule_id, .level = HG_LEVEL_CLIENT};
 
 	client.address.word[0] = remote->word[0] & mask->word[0];
 	client.address.word[1] = remote->word[1] & mask->word[1];
 	client.address.word[2] = remote->word[2] & mask->word[2];
 	client.address.word[3] = remote->word[3] & mask->word[3];
 	return client;
+}
+
+static __always_inline __u32 network_bits_of(const struct hg_rule *rule,
+					     const struct hg_address *address)
+{
+	return is_ipv4(address) ? rule->ipv4_network_bits : rule->ipv6_network_bits;
+}
+
+/* The network is no wider than the client: its address is found from the client's, cut as it is. */
+static __always_inline struct hg_client_key network_of(const struct hg_address *client,
+						       __u32 rule_id, __u32 bits)
+{
+	struct hg_client_key network = {
+	    .rule = rule_id,
+	    .level = HG_LEVEL_NETWORK,
+	    .address = cut_address(client, bits),
+	};
+
+	return network;
+}
+
+static __always_inline const struct hg_rule *rule_of(const struct visitor *visitor)
+{
+	__u32 index = visitor->rule_index;
+
+	return bpf_map_lookup_elem(&rules, &index);
+}
+
+static __always_inline void find_override(struct visitor *visitor, __u32 slot,
+					  const struct hg_address *remote)
+{
+	const struct hg_prefix *override =
+	    find_prefix(slot, remote, HG_PREFIX_OVERRIDE, visitor->rule_id);
+
+	if (!override) return;
+	visitor->limits = override->limits;
+	visitor->override_bits = override->bits;
+	visitor->exempt = override->exempt;
+}
+
+/* Returns 0 when the connection is none of our business. */
+CHECKED_ONCE int identify_in(__u32 slot, const struct connection *connection,
+			     struct visitor *visitor)
+{
+	if (!connection || !visitor) return 0;
+
+	__u32 rule_id = find_rule_id(slot, connection);
+	if (rule_id == HG_NO_RULE) return 0;
+
+	visitor->rule_id = rule_id;
+	visitor->rule_index = slot * HG_MAX_RULES + rule_id;
+	visitor->exempt = 0;
+	visitor->override_bits = 0;
+
+	const struct hg_rule *rule = rule_of(visitor);
+	if (!rule) return 0;
+
+	struct hg_address remote = connection->remote;
+
+	visitor->limits = rule->limits;
+	visitor->client = client_of(rule, rule_id, &remote);
+	if (rule->flags & (HG_COUNT_NETWORKS | HG_HAS_RATES))
+		visitor->network =
+		    network_of(&visitor->client.address, rule_id, network_bits_of(rule, &remote));
+	if (rule->flags & HG_HAS_OVERRIDES) find_override(visitor, slot, &remote);
+	if (rule->flags & HG_HAS_EXEMPT && find_prefix(slot, &remote, HG_PREFIX_EXEMPT, 0))
+		visitor->exempt = 2;
+	return 1;
+}
+
+/* As the policy in force says: its slot is read once, so nothing here is of two policies. */
+static __always_inline bool identify(const struct connection *connection, struct visitor *visitor)
+{
+	const struct hg_control *now = find_control();
+
+	if (!now) return false;
+	return identify_in(*(volatile const __u32 *)&now->slot, connection, visitor);
 }
 
 #endif /* HEADGATE_BPF_POLICY_H */

@@ -15,12 +15,13 @@
 		if (_stats) __sync_fetch_and_add(&_stats->counter, 1);                             \
 	} while (0)
 
-static __always_inline void count_refused(__u32 rule_id, enum hg_reason reason)
+static __always_inline void count_refused(__u32 rule_id, enum hg_action action,
+					  enum hg_reason reason)
 {
 	struct hg_rule_stats *rule_stats = bpf_map_lookup_elem(&stats, &rule_id);
+	__u32 row = action & (HG_ACTIONS - 1), column = (reason - 1) & (HG_REASON_SLOTS - 1);
 
-	if (rule_stats)
-		__sync_fetch_and_add(&rule_stats->refused[reason & (HG_REASON_SLOTS - 1)], 1);
+	if (rule_stats) __sync_fetch_and_add(&rule_stats->refused[row][column], 1);
 }
 
 /* May this CPU send one more event in this second? */
@@ -41,17 +42,26 @@ static __always_inline bool may_send(struct hg_event_budget *budget, __u64 now)
 	return true;
 }
 
+/* What an event says beyond the connection that it is about. */
+struct report {
+	enum hg_event_type type;
+	enum hg_reason reason;
+	enum hg_action action;
+	__u32 rule_id;
+	__u32 seconds;
+	__u64 socket_cookie;
+};
+
 /* Overshoot events are orders to the daemon and pass the rate limit. */
-static __always_inline void send_event(enum hg_event_type type, enum hg_reason reason,
-				       __u32 rule_id, const struct connection *connection,
-				       __u64 socket_cookie)
+static __always_inline void send_event(const struct report *report,
+				       const struct connection *connection)
 {
 	__u32 zero = 0;
 	__u64 now = bpf_ktime_get_ns();
 	struct hg_event_budget *budget = bpf_map_lookup_elem(&event_budget, &zero);
 
 	if (!budget) return;
-	if (type != HG_EVENT_OVERSHOOT && !may_send(budget, now)) return;
+	if (report->type != HG_EVENT_OVERSHOOT && !may_send(budget, now)) return;
 
 	struct hg_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
@@ -59,16 +69,16 @@ static __always_inline void send_event(enum hg_event_type type, enum hg_reason r
 		return;
 	}
 	event->time_ns = now;
-	event->socket_cookie = socket_cookie;
+	event->socket_cookie = report->socket_cookie;
 	event->suppressed = budget->suppressed;
-	event->type = type;
-	event->reason = reason;
-	event->rule = rule_id;
+	event->type = report->type;
+	event->reason = report->reason;
+	event->rule = report->rule_id;
 	event->remote_port = connection->remote_port;
 	event->local_port = connection->local_port;
-	event->padding = 0;
+	event->action = report->action;
 	event->interface = connection->interface;
-	event->padding_too = 0;
+	event->seconds = report->seconds;
 	event->remote = connection->remote;
 	event->local = connection->local;
 	budget->suppressed = 0;

@@ -70,36 +70,95 @@ static __always_inline bool is_in_cgroup(const struct sock *sk)
 	return false;
 }
 
-/* Counts a connection that is older than the hooks. */
+/* Is the connection counted exactly as the policy in force would count it? */
+static __always_inline bool is_in_place(const struct hg_connection *entry,
+					const struct visitor *visitor)
+{
+	const struct hg_address *counted = &entry->client, *wanted = &visitor->client.address;
+	const struct hg_rule *rule = rule_of(visitor);
+	__u32 network_bits =
+	    rule && rule->flags & HG_COUNT_NETWORKS ? network_bits_of(rule, wanted) : HG_NO_NETWORK;
+
+	return entry->rule == visitor->rule_id && counted->word[0] == wanted->word[0] &&
+	       counted->word[1] == wanted->word[1] && counted->word[2] == wanted->word[2] &&
+	       counted->word[3] == wanted->word[3] && entry->network_bits == network_bits;
+}
+
+static __always_inline void adopt(__u64 cookie, struct visitor *visitor, __u32 flags, __u32 opened)
+{
+	struct counted counted = count_connection(cookie, visitor, false, flags, opened);
+
+	if (!counted.is_complete) COUNT(visitor->rule_id, untracked);
+}
+
+/* Counts a connection that nobody has counted: it is older than the hooks, or than its rule. */
+static __always_inline void adopt_new(struct tcp_sock *tcp, __u64 cookie, struct visitor *visitor)
+{
+	if (bpf_sk_storage_get(&reply_marks, tcp, NULL, 0)) return;
+	adopt(cookie, visitor, HG_CONNECTION_ADOPTED, bpf_ktime_get_ns() >> HG_OPENED_SHIFT);
+	COUNT(visitor->rule_id, adopted);
+}
+
+/* Counts a connection under what the policy in force says, in place of where it was counted. */
+static __always_inline void rekey(__u64 cookie, struct visitor *visitor, bool has_rule)
+{
+	struct hg_connection removed;
+	__u32 zero = 0;
+	struct hg_query *answer = bpf_map_lookup_elem(&query, &zero);
+
+	if (!uncount_connection(cookie, &removed)) return;
+	if (answer) __sync_fetch_and_add(&answer->rekeyed, 1);
+	if (has_rule)
+		adopt(cookie, visitor,
+		      removed.flags & (HG_CONNECTION_ADOPTED | HG_CONNECTION_OVERSHOOT),
+		      removed.opened);
+}
+
+/*
+ * Makes the counts what the policy in force says about the connections that are open: after the
+ * start, and after a change of how clients or rules are told apart.
+ */
 SEC("iter/tcp")
-int adopt(struct bpf_iter__tcp *ctx)
+int reconcile(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
 	if (!common || !is_open(common)) return 0;
 
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(common);
 	if (!tcp) return 0;
+
 	struct sock *sk = &tcp->inet_conn.icsk_inet;
-	if (!is_accepted(sk) || !is_in_cgroup(sk)) return 0;
-
 	struct connection connection = connection_of_sock(common);
-	__u32 rule_id;
-	const struct hg_rule *rule = find_rule(&connection, &rule_id);
-	if (!rule) return 0;
-
+	struct visitor visitor = {};
 	__u64 cookie = bpf_get_socket_cookie(tcp);
-	if (find_connection(cookie)) return 0;
+	const struct hg_connection *entry = find_connection(cookie);
+	bool has_rule = identify(&connection, &visitor);
 
-	struct hg_client_key client = client_of(rule, rule_id, &connection.remote);
-	struct counted counted = count_connection(cookie, rule, rule_id, &client, false);
-	if (counted.is_tracked) COUNT(rule_id, adopted);
-	if (!counted.has_client) COUNT(rule_id, untracked);
+	if (entry) {
+		if (entry->flags & HG_CONNECTION_REPLY) return 0;
+		if (!has_rule || !is_in_place(entry, &visitor)) rekey(cookie, &visitor, has_rule);
+	} else if (has_rule && is_accepted(sk) && is_in_cgroup(sk)) {
+		adopt_new(tcp, cookie, &visitor);
+	}
 	return 0;
 }
 
-/* Writes an order for every connection beyond a limit whose event was lost. */
+static __always_inline bool is_asked_for(const struct hg_connection *entry,
+					 const struct hg_address *remote)
+{
+	__u32 zero = 0;
+	const struct hg_query *asked = bpf_map_lookup_elem(&query, &zero);
+
+	if (!asked || (entry->flags & asked->flags) != asked->flags) return false;
+	if (asked->rule != HG_NO_RULE && asked->rule != entry->rule) return false;
+	for (int i = 0; i < 4; i++)
+		if ((remote->word[i] & asked->mask.word[i]) != asked->client.word[i]) return false;
+	return true;
+}
+
+/* Writes a struct hg_live for every counted connection that map `query` asks for. */
 SEC("iter/tcp")
-int find_overshoot(struct bpf_iter__tcp *ctx)
+int find_connections(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
 	if (!common || !is_open(common)) return 0;
@@ -108,22 +167,24 @@ int find_overshoot(struct bpf_iter__tcp *ctx)
 	if (!tcp) return 0;
 
 	__u64 cookie = bpf_get_socket_cookie(tcp);
-	const struct hg_connection *entry = find_connection(cookie);
-	if (!entry || !(entry->flags & HG_CONNECTION_OVERSHOOT)) return 0;
-
 	struct connection connection = connection_of_sock(common);
-	struct hg_event event = {
-	    .time_ns = bpf_ktime_get_ns(),
-	    .socket_cookie = cookie,
-	    .type = HG_EVENT_OVERSHOOT,
-	    .reason = HG_ADMITTED, /* no longer known */
-	    .rule = entry->client.rule,
-	    .remote_port = connection.remote_port,
-	    .local_port = connection.local_port,
+	const struct hg_connection *entry = find_connection(cookie);
+	if (!entry || entry->flags & HG_CONNECTION_REPLY) return 0;
+	if (!is_asked_for(entry, &connection.remote)) return 0;
+
+	struct hg_live live = {
+	    .cookie = cookie,
+	    .opened = entry->opened,
 	    .interface = connection.interface,
 	    .remote = connection.remote,
 	    .local = connection.local,
+	    .client = entry->client,
+	    .remote_port = connection.remote_port,
+	    .local_port = connection.local_port,
+	    .rule = entry->rule,
+	    .network_bits = entry->network_bits,
+	    .flags = entry->flags,
 	};
-	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
+	bpf_seq_write(ctx->meta->seq, &live, sizeof(live));
 	return 0;
 }

@@ -5,120 +5,166 @@
 
 #include "account.h"
 #include "connections.h"
-#include "half_open.h"
 #include "maps.h"
+#include "policy.h"
 
-/* Kept only where a limit needs it: all CPUs would write to it for every handshake. */
-static __always_inline struct hg_totals *find_half_open_total(const struct hg_rule *rule,
-							      __u32 rule_id)
+/* The keys that a connection was counted under. */
+static __always_inline struct hg_client_key counted_client(const struct hg_connection *connection)
 {
-	if (rule->count_half_open != HG_HALF_OPEN_ALL) return NULL;
-	return bpf_map_lookup_elem(&totals, &rule_id);
+	struct hg_client_key client = {
+	    .rule = connection->rule,
+	    .incarnation = connection->flags >> HG_CLIENT_INCARNATION_SHIFT & 3,
+	    .level = HG_LEVEL_CLIENT,
+	    .address = connection->client,
+	};
+
+	return client;
 }
 
-static __always_inline void take_half_open(const struct hg_rule *rule, __u32 rule_id,
-					   const struct hg_client_key *client)
+static __always_inline struct hg_client_key counted_network(const struct hg_connection *connection)
 {
-	__u32 now = window_now(rule);
-	struct hg_half_open *slot = bpf_map_lookup_elem(&half_open, client);
-	struct hg_totals *total = find_half_open_total(rule, rule_id);
+	struct hg_client_key network =
+	    network_of(&connection->client, connection->rule, connection->network_bits);
 
-	if (total) half_open_add(&total->half_open, now);
-	if (!slot) {
-		struct hg_windows first = {.number = now, .current = 1};
-		struct hg_half_open value = {.windows = hg_pack_windows(first)};
-
-		if (!bpf_map_update_elem(&half_open, client, &value, BPF_NOEXIST)) return;
-		slot = bpf_map_lookup_elem(&half_open, client); /* another CPU was first */
-	}
-	if (slot) half_open_add(slot, now);
+	network.incarnation = connection->flags >> HG_NETWORK_INCARNATION_SHIFT & 3;
+	return network;
 }
-
-static __always_inline void give_back_half_open(const struct hg_rule *rule, __u32 rule_id,
-						const struct hg_client_key *client)
-{
-	__u32 now = window_now(rule);
-	struct hg_half_open *slot = bpf_map_lookup_elem(&half_open, client);
-	struct hg_totals *total = find_half_open_total(rule, rule_id);
-
-	if (total) half_open_remove(&total->half_open, now);
-	if (slot) half_open_remove(slot, now);
-}
-
-/* What became of a connection that was to be counted. */
-struct counted {
-	bool is_tracked;       /* its entry will undo the count */
-	bool has_client;       /* counted for its client, too */
-	enum hg_reason excess; /* the limit that it is beyond, HG_ADMITTED if none */
-};
 
 static __always_inline void uncount(const struct hg_connection *connection, struct hg_totals *total)
 {
 	__sync_fetch_and_add(&total->connections, -1);
 	if (connection->flags & HG_CONNECTION_HAS_CLIENT) {
-		struct hg_client_key client = connection->client;
+		struct hg_client_key client = counted_client(connection);
 
-		remove_from_client(&client, total);
+		remove_from_client(&client);
+	}
+	if (connection->network_bits != HG_NO_NETWORK) {
+		struct hg_client_key network = counted_network(connection);
+
+		remove_from_client(&network);
 	}
 }
+
+/* Counts one more under the key. Returns what the key holds now in all, 0 if there was no room. */
+static __always_inline __u32 count_key(struct hg_client_key *key, __u32 *incarnation)
+{
+	__u32 held = add_to_client(key);
+
+	*incarnation = key->incarnation;
+	key->incarnation = 0;
+	if (held > 0) {
+		const struct hg_table_state *table = find_table_state();
+
+		if (*incarnation > 0 || (table && table->later_incarnations))
+			held = key_connections(key);
+	}
+	return held;
+}
+
+/* What became of a connection that was to be counted. */
+struct counted {
+	bool is_tracked;       /* its entry will undo the count */
+	bool is_complete;      /* counted at every level that the rule counts */
+	enum hg_reason excess; /* the limit that it is beyond, HG_ADMITTED if none */
+};
 
 /*
  * Counts an established connection, once: who knows the socket already must not call this. The
  * caller holds the socket's lock, as all hooks do that see a full socket. `is_new`: it has just
- * been opened, so it will be closed if it is beyond a limit.
+ * been opened, so it will be closed if it is beyond a limit. `flags` go into its entry.
  */
-static __always_inline struct counted count_connection(__u64 cookie, const struct hg_rule *rule,
-						       __u32 rule_id, struct hg_client_key *client,
-						       bool is_new)
+static __always_inline struct counted count_connection(__u64 cookie, struct visitor *visitor,
+						       bool is_new, __u32 flags, __u32 opened)
 {
+	const struct hg_rule *rule = rule_of(visitor);
 	struct counted counted = {};
-	struct hg_connection connection = {.cookie = cookie};
-	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+	struct hg_connection connection = {
+	    .cookie = cookie,
+	    .client = visitor->client.address,
+	    .rule = visitor->rule_id,
+	    .network_bits = HG_NO_NETWORK,
+	    .flags = flags,
+	    .opened = opened,
+	};
+	struct hg_totals *total = bpf_map_lookup_elem(&totals, &visitor->rule_id);
+	__u32 incarnation;
 
-	if (!total) return counted;
+	if (!total || !rule) return counted;
+	bool is_free = !is_new || visitor->exempt || rule->flags & HG_MONITOR;
+
 	if (__sync_fetch_and_add(&total->connections, 1) >= rule->total)
 		counted.excess = HG_TOTAL_CONNECTIONS;
 
-	__u32 held = add_to_client(client, total);
+	__u32 held = count_key(&visitor->client, &incarnation);
 
-	connection.client = *client;
+	counted.is_complete = held > 0;
 	if (held > 0) {
-		counted.has_client = true;
-		connection.flags = HG_CONNECTION_HAS_CLIENT;
-		const struct hg_table_state *table = find_table_state();
-
-		if (client->incarnation > 0 || (table && table->later_incarnations)) {
-			client->incarnation = 0;
-			held = client_connections(client);
-		}
-		if (held > rule->per_client) counted.excess = HG_CLIENT_CONNECTIONS;
-	} else if (rule->flags & HG_REFUSE_ON_TABLE_FULL) {
-		counted.excess = HG_TABLE_FULL;
+		connection.flags |= HG_CONNECTION_HAS_CLIENT | incarnation
+								   << HG_CLIENT_INCARNATION_SHIFT;
+		if (held > visitor->limits.per_client) counted.excess = HG_CLIENT_CONNECTIONS;
 	}
-	if (!is_new) connection.flags |= HG_CONNECTION_ADOPTED;
-	if (is_new && counted.excess != HG_ADMITTED) connection.flags |= HG_CONNECTION_OVERSHOOT;
+	if (rule->flags & HG_COUNT_NETWORKS) {
+		held = count_key(&visitor->network, &incarnation);
+		if (held > 0) {
+			connection.network_bits = network_bits_of(rule, &visitor->network.address);
+			connection.flags |= incarnation << HG_NETWORK_INCARNATION_SHIFT;
+			if (held > visitor->limits.per_network && counted.excess == HG_ADMITTED)
+				counted.excess = HG_NETWORK_CONNECTIONS;
+		} else {
+			counted.is_complete = false;
+		}
+	}
+	if (!counted.is_complete && rule->flags & HG_REFUSE_ON_TABLE_FULL)
+		counted.excess = HG_TABLE_FULL;
+	if (is_free) counted.excess = HG_ADMITTED;
+	if (counted.excess != HG_ADMITTED) connection.flags |= HG_CONNECTION_OVERSHOOT;
 
 	if (!add_connection(&connection)) {
 		uncount(&connection, total);
-		counted.has_client = false;
-		if (rule->flags & HG_REFUSE_ON_TABLE_FULL) counted.excess = HG_TABLE_FULL;
+		counted.is_complete = false;
+		if (rule->flags & HG_REFUSE_ON_TABLE_FULL && !is_free)
+			counted.excess = HG_TABLE_FULL;
 		return counted;
 	}
 	counted.is_tracked = true;
 	return counted;
 }
 
-/* Undoes exactly what was counted for this socket, once, if anything was. */
-static __always_inline void uncount_connection(__u64 cookie)
+/* A connection that the daemon answers: counted only to bound how many there are. */
+static __always_inline bool count_reply(__u64 cookie)
 {
-	struct hg_connection connection;
+	struct hg_connection connection = {
+	    .cookie = cookie,
+	    .network_bits = HG_NO_NETWORK,
+	    .flags = HG_CONNECTION_REPLY,
+	};
+	struct hg_table_state *table = find_table_state();
 
-	if (!remove_connection(cookie, &connection)) return;
+	if (!table) return false;
+	__sync_fetch_and_add(&table->replies, 1); /* before its end can count down */
+	if (add_connection(&connection)) return true;
+	__sync_fetch_and_add(&table->replies, -1);
+	return false;
+}
 
-	__u32 rule_id = connection.client.rule;
+/*
+ * Undoes exactly what was counted for this socket, once, if anything was. Returns whether it was,
+ * and what in `removed`.
+ */
+static __always_inline bool uncount_connection(__u64 cookie, struct hg_connection *removed)
+{
+	if (!remove_connection(cookie, removed)) return false;
+	if (removed->flags & HG_CONNECTION_REPLY) {
+		struct hg_table_state *table = find_table_state();
+
+		if (table) __sync_fetch_and_add(&table->replies, -1);
+		return true;
+	}
+	__u32 rule_id = removed->rule;
 	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
 
-	if (total) uncount(&connection, total);
+	if (total) uncount(removed, total);
+	return true;
 }
 
 #endif /* HEADGATE_BPF_TRACK_H */

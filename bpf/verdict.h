@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Has every limit of the rule room for one connection more of this client? */
+/* Has every limit of the rule room for one connection more of this client? Takes nothing. */
 #ifndef HEADGATE_BPF_VERDICT_H
 #define HEADGATE_BPF_VERDICT_H
 
 #include "account.h"
-#include "half_open.h"
+#include "denied.h"
+#include "policy.h"
+#include "recent.h"
 
 /*
  * For how long a table is held to be full, if no removal says otherwise; then one connection finds
@@ -27,31 +29,106 @@ static __always_inline bool is_table_full(__u32 held)
 	       (held == 0 && is_recent(table->clients_full_at));
 }
 
-static __always_inline enum hg_reason judge(const struct hg_rule *rule, __u32 rule_id,
-					    struct hg_client_key *client)
+/* What is known of one level of a rule: the client, the network, or all. */
+struct level_state {
+	__u32 connections;
+	__u32 half_open; /* as far as the limit counts them */
+	__u64 bucket;
+};
+
+static __always_inline void read_recent(const struct hg_rule *rule, struct hg_client_key *key,
+					bool counts_half_open, struct level_state *state)
 {
-	if (rule->per_client != HG_NO_LIMIT || rule->flags & HG_REFUSE_ON_TABLE_FULL) {
-		__u32 held = client_connections(client);
+	const struct hg_recent *entry = bpf_map_lookup_elem(&recent, key);
 
-		if (rule->flags & HG_REFUSE_ON_TABLE_FULL && is_table_full(held))
-			return HG_TABLE_FULL;
-		if (rule->count_half_open != HG_HALF_OPEN_NONE) {
-			const struct hg_half_open *slot = bpf_map_lookup_elem(&half_open, client);
+	if (!entry) return;
+	if (counts_half_open) state->half_open = window_count(&entry->half_open, window_now(rule));
+	state->bucket = read_word(&entry->bucket);
+}
 
-			if (slot) held += half_open_count(slot, window_now(rule));
-		}
-		if (held >= rule->per_client) return HG_CLIENT_CONNECTIONS;
-	}
-	if (rule->total != HG_NO_LIMIT) {
-		const struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
-		__u32 held;
+static __always_inline struct level_state read_client(struct visitor *visitor,
+						      const struct hg_rule *rule)
+{
+	bool counts_half_open = rule->count_half_open != HG_HALF_OPEN_NONE;
+	struct level_state state = {};
 
-		if (!total) return HG_ADMITTED;
-		held = *(volatile const __u32 *)&total->connections;
-		if (rule->count_half_open == HG_HALF_OPEN_ALL)
-			held += half_open_count(&total->half_open, window_now(rule));
-		if (held >= rule->total) return HG_TOTAL_CONNECTIONS;
-	}
+	if (visitor->limits.per_client != HG_NO_LIMIT || rule->flags & HG_REFUSE_ON_TABLE_FULL)
+		state.connections = key_connections(&visitor->client);
+	if ((counts_half_open && visitor->limits.per_client != HG_NO_LIMIT) ||
+	    visitor->limits.client_rate.interval_ns)
+		read_recent(rule, &visitor->client, counts_half_open, &state);
+	return state;
+}
+
+static __always_inline struct level_state read_network(struct visitor *visitor,
+						       const struct hg_rule *rule)
+{
+	bool counts_half_open = rule->count_half_open == HG_HALF_OPEN_ALL;
+	struct level_state state = {};
+
+	if (visitor->limits.per_network != HG_NO_LIMIT)
+		state.connections = key_connections(&visitor->network);
+	if ((counts_half_open && visitor->limits.per_network != HG_NO_LIMIT) ||
+	    visitor->limits.network_rate.interval_ns)
+		read_recent(rule, &visitor->network, counts_half_open, &state);
+	return state;
+}
+
+static __always_inline struct level_state read_total(const struct visitor *visitor,
+						     const struct hg_rule *rule)
+{
+	const struct hg_totals *total = bpf_map_lookup_elem(&totals, &visitor->rule_id);
+	struct level_state state = {};
+
+	if (!total) return state;
+	state.connections = *(volatile const __u32 *)&total->connections;
+	state.bucket = read_word(&total->bucket);
+	if (rule->count_half_open == HG_HALF_OPEN_ALL)
+		state.half_open = window_count(&total->half_open, window_now(rule));
+	return state;
+}
+
+static __always_inline bool is_full(const struct level_state *state, __u32 limit)
+{
+	return limit != HG_NO_LIMIT && state->connections + state->half_open >= limit;
+}
+
+static __always_inline bool is_too_fast(const struct level_state *state, const struct hg_rate *rate,
+					__u64 now)
+{
+	return rate->interval_ns && !has_token(&state->bucket, now, rate);
+}
+
+/* All levels together; returns enum hg_reason: what the limits say, also of an exempt client. */
+CHECKED_ONCE int judge(struct visitor *visitor, const struct hg_address *remote)
+{
+	if (!visitor || !remote) return HG_ADMITTED;
+
+	const struct hg_rule *rule = rule_of(visitor);
+	if (!rule) return HG_ADMITTED;
+	if (is_denied(remote) || is_on_penalty(rule, &visitor->client)) return HG_DENIED;
+
+	const struct hg_limits *limits = &visitor->limits;
+	struct level_state client = read_client(visitor, rule);
+
+	if (rule->flags & HG_REFUSE_ON_TABLE_FULL && is_table_full(client.connections))
+		return HG_TABLE_FULL;
+	if (is_full(&client, limits->per_client)) return HG_CLIENT_CONNECTIONS;
+	if (!(rule->flags & (HG_COUNT_NETWORKS | HG_HAS_RATES)) && rule->total == HG_NO_LIMIT)
+		return HG_ADMITTED;
+
+	struct level_state network = read_network(visitor, rule);
+	struct level_state total = read_total(visitor, rule);
+
+	if (is_full(&network, limits->per_network)) return HG_NETWORK_CONNECTIONS;
+	if (is_full(&total, rule->total)) return HG_TOTAL_CONNECTIONS;
+	if (!(rule->flags & HG_HAS_RATES)) return HG_ADMITTED;
+
+	__u64 now = bpf_ktime_get_ns();
+
+	if (is_too_fast(&client, &limits->client_rate, now)) return HG_CLIENT_RATE;
+	if (is_too_fast(&network, &limits->network_rate, now)) return HG_NETWORK_RATE;
+	if (is_too_fast(&total, &rule->total_rate, now)) return HG_TOTAL_RATE;
 	return HG_ADMITTED;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,20 +12,43 @@
 
 namespace headgate::cli {
 
-// Calls the daemon's control API. Every call waits at most five seconds.
-// Errors: kUnavailable and kPermissionDenied say what to do; others carry the daemon's words.
+// Calls the daemon's control API. A question waits at most five seconds for its answer, a change a
+// minute. Errors: kUnavailable and kPermissionDenied say what to do; others carry the daemon's
+// words.
 class Client {
  public:
   explicit Client(std::string socket_path);
+  ~Client();
 
   Result<control::v1::StatusResponse> status();
-  // The clients of `rule` (all if empty), at most `limit` of them.
-  Result<control::v1::ClientsResponse> clients(const std::string& rule, std::uint32_t limit);
+  Result<control::v1::ClientsResponse> clients(const control::v1::ClientsRequest& request);
+  Result<control::v1::ExplainResponse> explain(const control::v1::ExplainRequest& request);
+  Result<control::v1::DiffResponse> diff();
+
+  Result<control::v1::ReloadResponse> reload();
+  Result<control::v1::ReloadResponse> set(const control::v1::SetRequest& request);
+  Result<control::v1::ReloadResponse> unset(const control::v1::UnsetRequest& request);
+  Result<control::v1::DenyResponse> deny_add(const control::v1::DenyAddRequest& request);
+  Result<control::v1::DenyResponse> deny_remove(const control::v1::DenyRemoveRequest& request);
+  Result<control::v1::EvictResponse> evict(const control::v1::EvictRequest& request);
+
+  // Hands over what comes until `take` says false, or the end.
+  Result<void> deny_list(const std::function<bool(const control::v1::DenyListResponse&)>& take);
+  // Without a time limit. Ends only when `take` says so or the daemon hangs up, which is an error.
+  Result<void> events(const control::v1::EventsRequest& request,
+                      const std::function<bool(const control::v1::Event&)>& take);
 
  private:
-  Error explain(const grpc::Status& status) const;
+  template <typename Request, typename Response>
+  using Method = grpc::Status (control::v1::Control::Stub::*)(grpc::ClientContext*, const Request&,
+                                                              Response*);
+  template <typename Request, typename Response>
+  Result<Response> call(Method<Request, Response> method, const Request& request,
+                        std::chrono::seconds patience);
+  Error error_of(const grpc::Status& status) const;
 
   std::string socket_path_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<control::v1::Control::Stub> stub_;
 };
 

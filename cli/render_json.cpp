@@ -3,34 +3,37 @@
 #include <map>
 #include <string>
 
-#include <nlohmann/json.hpp>
-
+#include "cli/json.h"
 #include "cli/render.h"
 
 namespace headgate::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Counts = google::protobuf::Map<std::string, std::uint64_t>;
 
-std::string dump(const Json& json) {
-  // A name can hold any bytes that the configuration allows; never fail on them.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+// A protobuf map has no order; the same state shall always print the same.
+Json to_json(const Counts& counts) {
+  Json json = Json::object();
+  const std::map<std::string, std::uint64_t> sorted(counts.begin(), counts.end());
+  for (const auto& [reason, count] : sorted) json[reason] = count;
+  return json;
 }
 
 Json to_json(const control::v1::Rule& rule) {
   Json json{{"name", rule.name()},
             {"listen", Json::array()},
+            {"mode", rule.mode()},
+            {"action", rule.action()},
             {"connections", rule.connections()},
             {"half_open", rule.half_open()},
             {"clients", rule.clients()}};
   for (const std::string& listen : rule.listen()) json["listen"].push_back(listen);
   if (rule.has_per_client_limit()) json["per_client_limit"] = rule.per_client_limit();
+  if (rule.has_per_network_limit()) json["per_network_limit"] = rule.per_network_limit();
   if (rule.has_total_limit()) json["total_limit"] = rule.total_limit();
   json["admitted"] = rule.admitted();
-  json["refused"] = Json::object();
-  // A protobuf map has no order; the same state shall always print the same.
-  const std::map<std::string, std::uint64_t> refused(rule.refused().begin(), rule.refused().end());
-  for (const auto& [reason, count] : refused) json["refused"][reason] = count;
+  json["refused"] = to_json(rule.refused());
+  json["would_refuse"] = to_json(rule.would_refuse());
   json["overshoot_closed"] = rule.overshoot_closed();
   json["untracked"] = rule.untracked();
   json["adopted"] = rule.adopted();
@@ -44,6 +47,10 @@ std::string status_json(const control::v1::StatusResponse& status) {
             {"pid", status.pid()},         {"config_file", status.config_file()},
             {"cgroup", status.cgroup()},   {"netns", status.netns()},
             {"rules", Json::array()},      {"tables", Json::array()}};
+  json["generation"] = status.generation();
+  json["last_reload"] = {{"is_good", status.last_reload_was_good()},
+                         {"time_unix", status.last_reload_time_unix()}};
+  if (!status.last_reload_was_good()) json["last_reload"]["error"] = status.last_reload_error();
   for (const control::v1::Rule& rule : status.rules()) json["rules"].push_back(to_json(rule));
   for (const control::v1::Table& table : status.tables()) {
     json["tables"].push_back(
@@ -59,7 +66,9 @@ std::string clients_json(const control::v1::ClientsResponse& clients) {
     Json entry{{"rule", client.rule()},
                {"prefix", client.prefix()},
                {"connections", client.connections()},
-               {"half_open", client.half_open()}};
+               {"half_open", client.half_open()},
+               {"refused", client.refused()},
+               {"rate", client.rate()}};
     if (client.has_limit()) entry["limit"] = client.limit();
     json["clients"].push_back(std::move(entry));
   }

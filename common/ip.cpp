@@ -54,7 +54,8 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   if (slash != std::string_view::npos) {
     const std::string_view digits = text.substr(slash + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-    if (error != std::errc() || end != digits.data() + digits.size() || length > bits) {
+    const bool padded = digits.size() > 1 && digits.front() == '0';
+    if (error != std::errc() || end != digits.data() + digits.size() || length > bits || padded) {
       return fail(ErrorCode::kInvalidArgument, "'" + std::string(text) +
                                                    "' has a bad length; 0 to " +
                                                    std::to_string(bits) + " would be right");
@@ -84,3 +85,9 @@ std::string Prefix::to_string() const {
 }
 
 }  // namespace headgate
+
+std::size_t std::hash<headgate::Prefix>::operator()(const headgate::Prefix& prefix) const noexcept {
+  const auto& bytes = prefix.address.bytes();
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return std::hash<std::string_view>{}(text)*131 + prefix.length;
+}

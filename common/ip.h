@@ -4,6 +4,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -51,3 +52,8 @@ struct Prefix {
 };
 
 }  // namespace headgate
+
+template <>
+struct std::hash<headgate::Prefix> {
+  std::size_t operator()(const headgate::Prefix& prefix) const noexcept;
+};

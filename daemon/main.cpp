@@ -7,7 +7,7 @@
 
 #include "common/version.h"
 #include "daemon/app.h"
-#include "daemon/config/parse.h"
+#include "daemon/manage/source.h"
 #include "daemon/policy/policy.h"
 #include "daemon/runtime/log.h"
 
@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", log_level, "trace, debug, info, warning or error")
       ->capture_default_str();
   app.set_version_flag("--version", std::string("headgated ") + headgate::kVersion);
-  app.footer("Exit codes: 0 good, 1 bad, 2 usage. SIGTERM detaches the limits and stops.");
+  app.footer("Exit codes: 0 good, 1 bad, 2 usage. SIGHUP reloads, SIGTERM detaches and stops.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -46,15 +46,15 @@ int main(int argc, char** argv) {
     complain(log.error());
     return kUsage;
   }
-  const auto config = headgate::config::load(config_file);
-  if (!config) return complain(config.error());
-  const auto policy = headgate::policy::compile(*config, config_file);
-  if (!policy) return complain(policy.error());
+  auto source = headgate::manage::Source::load(config_file);
+  if (!source) return complain(source.error());
   if (check_only) {
-    std::printf("%s: good, %zu rules\n", config_file.c_str(), config->rules.size());
+    const auto policy = headgate::policy::compile(source->config, config_file);
+    if (!policy) return complain(policy.error());
+    std::printf("%s: good, %zu rules\n", config_file.c_str(), source->config.rules.size());
     return kGood;
   }
-  const auto done = headgate::run_daemon(*config, *policy, config_file);
+  const auto done = headgate::run_daemon(*std::move(source));
   if (!done) {
     spdlog::critical("{}", done.error().to_string());
     return kBad;

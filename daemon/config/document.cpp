@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <sstream>
+#include <unordered_map>
 #include <utility>
 
 #include <yaml-cpp/eventhandler.h>
@@ -12,6 +13,7 @@
 #include <yaml-cpp/parser.h>
 
 #include "daemon/config/error.h"
+#include "daemon/config/text.h"
 
 namespace headgate::config {
 namespace {
@@ -52,6 +54,12 @@ class Builder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_tag(mark, tag);
+    // The library makes single bytes of these two escapes, which no text may have.
+    if (tag == "!" && !is_utf8(value)) {
+      throw Rejected{position_of(mark),
+                     "the escapes '\\N' and '\\_' are not supported; '\\x85' or '\\xa0' would be "
+                     "right"};
+    }
     Content content;
     content.kind = NodeKind::kScalar;
     content.text = value;
@@ -87,8 +95,8 @@ class Builder final : public YAML::EventHandler {
     Position position;
     YAML::anchor_t anchor = YAML::NullAnchor;
     Content content;
-    std::optional<Entry> key;                // read, its value not yet
-    std::map<std::string, Position> keys{};  // of a map, to find duplicates
+    std::optional<Entry> key;                          // read, its value not yet
+    std::unordered_map<std::string, Position> keys{};  // of a map with many, to find duplicates
   };
 
   // "?" is the parser's word for no tag, "!" for quoted text.
@@ -156,13 +164,28 @@ class Builder final : public YAML::EventHandler {
       throw Rejected{node.position, "a key here is not text; 'key: value' would be right"};
     }
     const std::string& name = node.content->text;
-    const auto [first, is_new] = parent.keys.emplace(name, node.position);
-    if (!is_new) {
+    if (const std::optional<Position> first = place_of_key(parent, name)) {
       throw Rejected{node.position, "duplicate key " + quote(name) + ", first at line " +
-                                        std::to_string(first->second.line) +
+                                        std::to_string(first->line) +
                                         "; each key once would be right"};
     }
     return Entry{name, node.position, {}};
+  }
+
+  // A search is faster than an index for the few keys of any real map.
+  static std::optional<Position> place_of_key(Open& map, const std::string& name) {
+    constexpr std::size_t kFew = 16;
+    const std::vector<Entry>& entries = map.content.entries;
+    if (entries.size() <= kFew) {
+      const Entry* const entry = find_entry(map.content, name);
+      return entry != nullptr ? std::optional(entry->position) : std::nullopt;
+    }
+    if (map.keys.empty()) {
+      for (const Entry& entry : entries) map.keys.emplace(entry.key, entry.position);
+    }
+    map.keys.emplace(entries.back().key, entries.back().position);
+    const auto found = map.keys.find(name);
+    return found != map.keys.end() ? std::optional(found->second) : std::nullopt;
   }
 
   std::vector<Open> open_;                                            // from the root inwards
@@ -220,9 +243,34 @@ tl::unexpected<Error> explain(const YAML::Exception& error, const Builder& build
                      : "not valid YAML (" + error.msg + "); 'key: value' lines would be right");
 }
 
+// Where the first of `text` beyond kMaxBrackets stands, if there are so many.
+std::optional<Position> bracket_too_many(std::string_view text) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c != '[' && c != ']' && c != '{' && c != '}' && c != ',') continue;
+    if (++count <= kMaxBrackets) continue;
+    const std::string_view before = text.substr(0, at);
+    const auto lines = std::count(before.begin(), before.end(), '\n');
+    return Position{static_cast<int>(lines) + 1, static_cast<int>(at - before.rfind('\n'))};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
+const Entry* find_entry(const Content& map, std::string_view key) {
+  const auto entry = std::find_if(map.entries.begin(), map.entries.end(),
+                                  [&](const Entry& candidate) { return candidate.key == key; });
+  return entry != map.entries.end() ? &*entry : nullptr;
+}
+
 Result<Node> parse_document(std::string_view text, const std::string& file) {
+  if (const std::optional<Position> place = bracket_too_many(text)) {
+    return fail_at(file, *place,
+                   "too many brackets and commas; at most " + std::to_string(kMaxBrackets) +
+                       " would be right, or lists of '- ' items below each other");
+  }
   // The library takes quoted text that the file's end cut off for whole if a line break follows.
   const std::string_view trimmed = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
   std::istringstream stream{std::string(trimmed)};

@@ -24,6 +24,9 @@ struct Content;
 struct Node {
   Position position;
   std::shared_ptr<const Content> content;
+  // How messages name this value if it comes from a setting (overlay.h) and not from the file; null
+  // otherwise. Outlives the tree.
+  const std::string* origin = nullptr;
 };
 
 struct Entry {
@@ -44,7 +47,15 @@ struct Content {
 
 // Bounds on a document with every alias expanded. A real configuration is five levels deep.
 inline constexpr std::size_t kMaxDepth = 16;
-inline constexpr std::size_t kMaxNodes = 200'000;
+inline constexpr std::size_t kMaxNodes = 1'500'000;
+
+// Brackets, braces and commas in the text, wherever they stand: the YAML library holds all of an
+// outermost bracketed list or map in memory, some 250 bytes for each of them, before it tells
+// anyone of the first.
+inline constexpr std::size_t kMaxBrackets = 2'000'000;
+
+// The entry of a map with this key; null if it has none.
+const Entry* find_entry(const Content& map, std::string_view key);
 
 // Parses exactly one YAML document. An empty one is a node of kind kEmpty. Errors are
 // kInvalidArgument, "file:line:col: …": bad YAML, a bound exceeded, a duplicate key, a key that is

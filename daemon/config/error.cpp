@@ -23,11 +23,11 @@ tl::unexpected<Error> fail_at(const std::string& file, Position position,
   return fail(ErrorCode::kInvalidArgument, where(file, position) + ": " + std::string(message));
 }
 
-std::string quote(std::string_view text) {
+std::string printable(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::size_t end = std::min(text.size(), kMaxQuotedBytes);
   while (end < text.size() && end > 0 && is_utf8_continuation(text[end])) --end;
-  std::string out = "'";
+  std::string out;
   for (const char c : text.substr(0, end)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7f) {
@@ -36,7 +36,11 @@ std::string quote(std::string_view text) {
       out += c;
     }
   }
-  return out + (end < text.size() ? "…'" : "'");
+  return out + (end < text.size() ? "…" : "");
+}
+
+std::string quote(std::string_view text) {
+  return "'" + printable(text) + "'";
 }
 
 }  // namespace headgate::config

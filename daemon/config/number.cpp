@@ -12,7 +12,19 @@ struct Unit {
   std::int64_t milliseconds;
 };
 // Largest first.
-constexpr Unit kUnits[] = {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}};
+constexpr Unit kUnits[] = {
+    {"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}};
+
+// Of these a rate is given: "50/s".
+constexpr std::string_view kRateUnits[] = {"s", "m", "h"};
+constexpr std::uint64_t kMaxRateCount = 1'000'000'000;
+constexpr std::uint64_t kMaxPerSecond = 1'000'000;
+
+std::int64_t milliseconds_in(std::string_view unit_name) {
+  const auto* unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                  [&](const Unit& u) { return u.name == unit_name; });
+  return unit->milliseconds;
+}
 
 }  // namespace
 
@@ -43,6 +55,32 @@ std::string format_duration(std::chrono::milliseconds duration) {
     return duration.count() % candidate.milliseconds == 0;
   });
   return std::to_string(duration.count() / unit->milliseconds) + std::string(unit->name);
+}
+
+std::optional<RateLimit> parse_rate(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto* unit =
+      std::find(std::begin(kRateUnits), std::end(kRateUnits), text.substr(slash + 1));
+  const std::optional<std::uint64_t> count = parse_whole_number(text.substr(0, slash));
+  if (unit == std::end(kRateUnits) || !count || *count < 1 || *count > kMaxRateCount) {
+    return std::nullopt;
+  }
+  const auto seconds = static_cast<std::uint64_t>(milliseconds_in(*unit) / 1000);
+  if (*count > kMaxPerSecond * seconds) return std::nullopt;
+  RateLimit rate;
+  rate.count = static_cast<std::uint32_t>(*count);
+  rate.per = std::chrono::seconds(seconds);
+  rate.burst = static_cast<std::uint32_t>((*count + seconds - 1) / seconds);
+  return rate;
+}
+
+std::string format_rate(const RateLimit& rate) {
+  const auto* unit = std::find_if(
+      std::begin(kRateUnits), std::end(kRateUnits),
+      [&](std::string_view name) { return milliseconds_in(name) == rate.per.count(); });
+  const std::string_view name = unit == std::end(kRateUnits) ? "?" : *unit;
+  return std::to_string(rate.count) + "/" + std::string(name);
 }
 
 }  // namespace headgate::config

@@ -82,4 +82,13 @@ Result<void> check_text(std::string_view text, const std::string& file) {
   return {};
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = in_range(text[0], 0x00, 0x7f) ? 1 : multibyte_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 }  // namespace headgate::config

@@ -16,8 +16,19 @@ Value Value::child(std::string_view key, const Node& node) const {
   return Value(*file_, name_ + (nested ? "." : "") + std::string(key), node);
 }
 
+namespace {
+
+// A value from a setting has no place in the file.
+tl::unexpected<Error> fail_for(const std::string& file, const Node& node, Position position,
+                               std::string_view message) {
+  if (node.origin == nullptr) return fail_at(file, position, message);
+  return fail(ErrorCode::kInvalidArgument, *node.origin + ": " + std::string(message));
+}
+
+}  // namespace
+
 tl::unexpected<Error> Value::fail(std::string_view message) const {
-  return fail_at(*file_, position(), message);
+  return fail_for(*file_, *node_, position(), message);
 }
 
 tl::unexpected<Error> Value::fail_expecting(std::string_view expected) const {
@@ -46,7 +57,8 @@ Result<std::string> Value::text(std::string_view expected) const {
   return content().text;
 }
 
-Result<std::uint32_t> Value::integer(std::uint32_t low, std::uint32_t high) const {
+Result<std::uint32_t> Value::integer(std::uint32_t low, std::uint32_t high,
+                                     std::string_view alternative) const {
   if (content().kind == NodeKind::kScalar && content().plain) {
     const std::optional<std::uint64_t> number = parse_whole_number(content().text);
     if (number && low <= *number && *number <= high) return static_cast<std::uint32_t>(*number);
@@ -54,12 +66,14 @@ Result<std::uint32_t> Value::integer(std::uint32_t low, std::uint32_t high) cons
   const bool only_quotes_are_wrong = content().kind == NodeKind::kScalar && !content().plain &&
                                      parse_whole_number(content().text).has_value();
   return fail_expecting("a whole number from " + std::to_string(low) + " to " +
-                        std::to_string(high) + (only_quotes_are_wrong ? " without quotes" : ""));
+                        std::to_string(high) + (only_quotes_are_wrong ? " without quotes" : "") +
+                        std::string(alternative));
 }
 
 Result<milliseconds> Value::duration(milliseconds low, milliseconds high) const {
   const std::string expected = "a time from " + format_duration(low) + " to " +
-                               format_duration(high) + " with its unit (ms, s, m or h) such as 10s";
+                               format_duration(high) +
+                               " with its unit (ms, s, m, h or d) such as 10s";
   if (content().kind != NodeKind::kScalar) return fail_expecting(expected);
   const std::optional<milliseconds> time = parse_duration(content().text);
   if (!time || *time < low || *time > high) return fail_expecting(expected);
@@ -80,6 +94,23 @@ Result<std::string> Value::absolute_path(std::size_t max_bytes,
     return fail_expecting("a path of at most " + std::to_string(max_bytes) + " bytes");
   }
   return path;
+}
+
+Result<Prefix> Value::prefix() const {
+  constexpr std::string_view kExpected =
+      R"(an address such as 192.0.2.1 or a prefix such as 10.0.0.0/8 or "2001:db8::/32")";
+  constexpr std::size_t kLongest = 64;  // more than any prefix needs
+  if (content().kind != NodeKind::kScalar || content().text.size() > kLongest) {
+    return fail_expecting(kExpected);
+  }
+  const std::string& text = content().text;
+  Result<Prefix> prefix = Prefix::parse(text);
+  if (prefix) return prefix;
+  if (!IpAddress::parse(std::string_view(text).substr(0, text.find('/')))) {
+    return fail_expecting(kExpected);
+  }
+  return fail(name_.empty() ? prefix.error().message
+                            : "'" + name_ + "': " + prefix.error().message);
 }
 
 namespace {
@@ -119,13 +150,14 @@ Result<void> check_key(const Value& map, std::string_view what, const Entry& ent
     }
   }
   if (entry.key == "<<") {
-    return fail_at(map.file(), entry.position,
-                   "merge keys ('<<') are not supported; settings under 'defaults' would be right");
+    return fail_for(
+        map.file(), entry.value, entry.position,
+        "merge keys ('<<') are not supported; settings under 'defaults' would be right");
   }
   std::string message = "unknown key " + quote(entry.key) + " in " + std::string(what);
   if (!nearest.empty()) message += "; did you mean '" + std::string(nearest) + "'?";
-  return fail_at(map.file(), entry.position,
-                 message + (nearest.empty() ? "; known keys: " : " Known keys: ") + known);
+  return fail_for(map.file(), entry.value, entry.position,
+                  message + (nearest.empty() ? "; known keys: " : " Known keys: ") + known);
 }
 
 }  // namespace
@@ -137,10 +169,7 @@ Result<void> read_map(const Value& map, std::string_view what, const std::vector
     if (Result<void> known = check_key(map, what, entry, fields); !known) return known;
   }
   for (const Field& field : fields) {
-    const auto entry =
-        std::find_if(content.entries.begin(), content.entries.end(),
-                     [&](const Entry& candidate) { return candidate.key == field.key; });
-    if (entry != content.entries.end()) {
+    if (const Entry* const entry = find_entry(content, field.key)) {
       Result<void> done = field.read(map.child(field.key, entry->value));
       if (!done) return done;
     } else if (field.required) {

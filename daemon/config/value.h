@@ -12,12 +12,14 @@
 
 #include "common/result.h"
 #include "daemon/config/document.h"
+#include "daemon/config/words.h"
 
 namespace headgate::config {
 
 // A node that is being given its meaning: it knows the file and the key it stands under, so that
 // whoever reads it can say exactly what is wrong. Refers to `file` and `node`: both outlive it.
-// Every reader below fails with kInvalidArgument, "file:line:col: …".
+// Every reader below fails with kInvalidArgument, "file:line:col: …" or, for a value that a setting
+// put there, "set RULE KEY=VALUE: …".
 class Value {
  public:
   Value(const std::string& file, std::string name, const Node& node)
@@ -38,24 +40,34 @@ class Value {
 
   // Text, with or without quotes; never empty.
   Result<std::string> text(std::string_view expected) const;
-  // Decimal digits without quotes, sign, leading zeros or underscores.
-  Result<std::uint32_t> integer(std::uint32_t low, std::uint32_t high) const;
-  // A whole number and its unit: 500ms, 10s, 1m, 1h.
+  // Decimal digits without quotes, sign, leading zeros or underscores. `alternative` is what else
+  // the caller takes there, for the message: " or 'unlimited'".
+  Result<std::uint32_t> integer(std::uint32_t low, std::uint32_t high,
+                                std::string_view alternative = "") const;
+  // A whole number and its unit: 500ms, 10s, 1m, 1h, 1d.
   Result<std::chrono::milliseconds> duration(std::chrono::milliseconds low,
                                              std::chrono::milliseconds high) const;
   // "/run/netns/web", at most max_bytes long, or one of `words`.
   Result<std::string> absolute_path(std::size_t max_bytes,
                                     std::initializer_list<std::string_view> words = {}) const;
 
-  // One of `choices`, which pair each word with its meaning.
-  template <typename T>
-  Result<T> choice(std::initializer_list<std::pair<std::string_view, T>> choices) const {
+  // An address or a prefix without host bits: 192.0.2.1, 10.0.0.0/8, "2001:db8::/32".
+  Result<Prefix> prefix() const;
+
+  // Is it this very text?
+  bool is(std::string_view word) const {
+    return content().kind == NodeKind::kScalar && content().text == word;
+  }
+
+  // One of `words`. `alternative` is what else the caller takes there, for the message.
+  template <typename T, std::size_t N>
+  Result<T> choice(const Word<T> (&words)[N], std::string_view alternative = "") const {
     std::string expected;
-    for (const auto& [word, meaning] : choices) {
-      if (content().kind == NodeKind::kScalar && content().text == word) return meaning;
+    for (const auto& [word, meaning] : words) {
+      if (is(word)) return meaning;
       expected += (expected.empty() ? "'" : " or '") + std::string(word) + "'";
     }
-    return fail_expecting(expected);
+    return fail_expecting(expected + std::string(alternative));
   }
 
  private:

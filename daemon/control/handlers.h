@@ -3,26 +3,37 @@
 
 #include <utility>
 
-#include <headgate/control/v1/control.grpc.pb.h>
+#include <grpcpp/support/status.h>
+#include <headgate/control/v1/control.pb.h>
 
 #include "daemon/control/server.h"
-#include "daemon/observe/snapshot.h"
+#include "daemon/manage/manager.h"
 
 namespace headgate::control {
 
-// Answers the control API from snapshots. Thread-safe.
-class Handlers final : public v1::Control::Service {
+// Answers single calls of the control API: checks what was sent, asks the manager, and says it in
+// the API's messages. Knows nothing of how calls arrive. Thread-safe. The manager outlives it.
+class Handlers {
  public:
-  Handlers(const observe::Observer& observer, Identity identity)
-      : observer_(observer), identity_(std::move(identity)) {}
+  Handlers(manage::Manager& manager, Identity identity)
+      : manager_(manager), identity_(std::move(identity)) {}
 
-  grpc::Status Status(grpc::ServerContext* context, const v1::StatusRequest* request,
-                      v1::StatusResponse* response) override;
-  grpc::Status Clients(grpc::ServerContext* context, const v1::ClientsRequest* request,
-                       v1::ClientsResponse* response) override;
+  // handlers_status.cpp
+  grpc::Status status(const v1::StatusRequest& request, v1::StatusResponse* response) const;
+  grpc::Status clients(const v1::ClientsRequest& request, v1::ClientsResponse* response) const;
+  grpc::Status explain(const v1::ExplainRequest& request, v1::ExplainResponse* response) const;
+  // handlers_policy.cpp
+  grpc::Status reload(const v1::ReloadRequest& request, v1::ReloadResponse* response);
+  grpc::Status set(const v1::SetRequest& request, v1::ReloadResponse* response);
+  grpc::Status unset(const v1::UnsetRequest& request, v1::ReloadResponse* response);
+  grpc::Status diff(const v1::DiffRequest& request, v1::DiffResponse* response) const;
+  // handlers_deny.cpp
+  grpc::Status deny_add(const v1::DenyAddRequest& request, v1::DenyResponse* response);
+  grpc::Status deny_remove(const v1::DenyRemoveRequest& request, v1::DenyResponse* response);
+  grpc::Status evict(const v1::EvictRequest& request, v1::EvictResponse* response);
 
  private:
-  const observe::Observer& observer_;
+  manage::Manager& manager_;
   Identity identity_;
 };
 

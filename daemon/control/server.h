@@ -6,7 +6,7 @@
 #include <string>
 
 #include "common/result.h"
-#include "daemon/observe/snapshot.h"
+#include "daemon/manage/manager.h"
 
 namespace headgate::control {
 
@@ -25,11 +25,13 @@ struct Identity {
 Result<void> prepare_socket_path(const std::string& path);
 
 // The control API (proto/headgate/control/v1) on a Unix socket of mode 0660. Serves on threads of
-// its own until it is destroyed, then removes the socket. The observer outlives it.
+// its own until it is destroyed, then removes the socket. The manager outlives it. Callers that
+// say nothing, too much or nonsense, or never read, cost a bounded amount of memory and keep nobody
+// else waiting (service.h).
 class Server {
  public:
   // Errors: kUnavailable. The path has been prepared.
-  static Result<Server> start(const std::string& socket_path, const observe::Observer& observer,
+  static Result<Server> start(const std::string& socket_path, manage::Manager& manager,
                               const Identity& identity);
   Server(Server&&) noexcept;
   ~Server();

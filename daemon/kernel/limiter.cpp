@@ -10,6 +10,7 @@
 #include "daemon/kernel/iterator.h"
 #include "daemon/kernel/libbpf_log.h"
 #include "daemon/kernel/limiter_kernel.h"
+#include "daemon/kernel/live.h"
 #include "daemon/kernel/map_io.h"
 
 namespace headgate::kernel {
@@ -30,23 +31,6 @@ tl::unexpected<Error> fail_libbpf(const std::string& what, int error_number) {
   return fail(error.value().code, message);
 }
 
-Result<void> write_policy(const policy::Policy& policy, const limiter_bpf* skeleton) {
-  for (const auto& [id, rule] : policy.rules) {
-    if (auto done = write_entry(skeleton->maps.rules, std::uint32_t{id}, rule.limits); !done) {
-      return done;
-    }
-  }
-  for (const auto& [key, id] : policy.listen) {
-    if (auto done = write_entry(skeleton->maps.listen, key, std::uint32_t{id}); !done) return done;
-  }
-  for (const auto& [number, port] : policy.ports) {
-    if (auto done = write_entry(skeleton->maps.ports, std::uint32_t{number}, port); !done) {
-      return done;
-    }
-  }
-  return {};
-}
-
 // Makes every map of `object` that `other` has too the same map. Its own data (.rodata) stays.
 Result<void> share_maps(bpf_object* object, const bpf_object* other) {
   bpf_map* map = nullptr;
@@ -59,6 +43,11 @@ Result<void> share_maps(bpf_object* object, const bpf_object* other) {
     }
   }
   return {};
+}
+
+Result<Link> to_link(bpf_link* link, const std::string& hook) {
+  if (link == nullptr) return fail_libbpf("cannot attach " + hook, errno);
+  return Link(link);
 }
 
 }  // namespace
@@ -80,7 +69,9 @@ void Limiter::size_tables(const config::TableSizes& sizes, Kernel& kernel) {
   const std::uint32_t parked = sizes.clients < kParkingThreshold ? 0 : HG_PARKED_MAX;
   bpf_map__set_max_entries(maps.clients, sizes.clients);
 
-  bpf_map__set_max_entries(maps.half_open, sizes.half_open);
+  bpf_map__set_max_entries(maps.recent, sizes.recent);
+  bpf_map__set_max_entries(maps.penalties, sizes.penalties);
+  bpf_map__set_max_entries(maps.denied, sizes.denied);
 
   kernel.limiter->rodata->connection_slot_mask = slots - 1;
   kernel.sweep->rodata->connection_slot_mask = slots - 1;
@@ -93,16 +84,13 @@ Limiter::Limiter(Limiter&&) noexcept = default;
 Limiter& Limiter::operator=(Limiter&&) noexcept = default;
 Limiter::~Limiter() = default;
 
-Result<Limiter> Limiter::start(const policy::Policy& policy, const config::TableSizes& tables,
+Result<Limiter> Limiter::start(std::shared_ptr<const policy::Policy> policy,
+                               const config::Config& config,
                                std::shared_ptr<const NetworkNamespace> netns,
                                const Cgroup& cgroup) {
   capture_libbpf_log();
   auto kernel = std::make_unique<Kernel>();
   kernel->netns = std::move(netns);
-  for (const auto& [id, rule] : policy.rules) {
-    kernel->window_lengths_ns[id] = rule.limits.handshake_timeout_ns;
-  }
-
   kernel->limiter.reset(limiter_bpf__open());
   kernel->sweep.reset(sweep_bpf__open());
   limiter_bpf* limiter = kernel->limiter.get();
@@ -111,8 +99,9 @@ Result<Limiter> Limiter::start(const policy::Policy& policy, const config::Table
     return fail_libbpf("cannot read the kernel programs", errno);
   }
   limiter->rodata->netns_cookie = kernel->netns->cookie();
+  limiter->rodata->possible_cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
   sweep->rodata->cgroup_id = cgroup.id;
-  size_tables(tables, *kernel);
+  size_tables(config.tables, *kernel);
   if (limiter_bpf__load(limiter) != 0) {
     return fail_libbpf("cannot load the limiter into the kernel", errno);
   }
@@ -122,13 +111,34 @@ Result<Limiter> Limiter::start(const policy::Policy& policy, const config::Table
   if (sweep_bpf__load(sweep) != 0) {
     return fail_libbpf("cannot load the socket iterators into the kernel", errno);
   }
-  if (auto written = write_policy(policy, limiter); !written) {
-    return tl::unexpected(written.error());
+  if (auto ready = prepare(*kernel, std::move(policy), config.max_replies); !ready) {
+    return tl::unexpected(ready.error());
   }
+  if (auto attached = attach(*kernel, cgroup); !attached) return tl::unexpected(attached.error());
+  Limiter started(std::move(kernel));
+  started.drop_idle_hooks();
+  return started;
+}
 
-  Kernel* const raw = kernel.get();
-  kernel->events.reset(ring_buffer__new(
-      bpf_map__fd(limiter->maps.events),
+// Everything that the hooks need to find when they are attached.
+Result<void> Limiter::prepare(Kernel& kernel, std::shared_ptr<const policy::Policy> policy,
+                              std::uint32_t max_replies) {
+  const auto& maps = kernel.limiter->maps;
+  auto slots = PolicySlots::open({maps.control, maps.ports, maps.rules, maps.prefixes});
+  if (!slots) return tl::unexpected(slots.error());
+  kernel.slots = std::move(*slots);
+  kernel.slots.set_max_replies(max_replies);
+  if (auto done = kernel.slots.put_in_force(*policy); !done) return done;
+  kernel.policy = std::move(policy);
+
+  auto drop_listeners = DropListeners::open(*kernel.netns);
+  if (!drop_listeners) return tl::unexpected(drop_listeners.error());
+  kernel.drop_listeners = std::move(*drop_listeners);
+  const ListenerFds fds{kernel.drop_listeners.ipv4.get(), kernel.drop_listeners.ipv6.get()};
+  if (auto set = set_listeners(maps.listeners, HG_DROP_LISTENERS, fds); !set) return set;
+
+  kernel.events.reset(ring_buffer__new(
+      bpf_map__fd(maps.events),
       [](void* context, void* data, std::size_t size) {
         hg_event event{};
         if (size >= sizeof(event)) {
@@ -137,43 +147,48 @@ Result<Limiter> Limiter::start(const policy::Policy& policy, const config::Table
         }
         return 0;
       },
-      raw, nullptr));
-  if (!kernel->events) return fail_libbpf("cannot open the event ring buffer", errno);
+      &kernel, nullptr));
+  if (!kernel.events) return fail_libbpf("cannot open the event ring buffer", errno);
+  return {};
+}
 
-  // In this order no connection is missed and none is refused before all are counted: what is
-  // released is seen first, then what is new, then what is old; the gate closes last.
-  const auto attach = [](bpf_link* link, const std::string& hook) -> Result<Link> {
-    if (link == nullptr) return fail_libbpf("cannot attach " + hook, errno);
-    return Link(link);
-  };
-  const auto keep = [raw](Link link) { raw->links.push_back(std::move(link)); };
-  auto adopted_hook = attach(bpf_program__attach_trace(limiter->progs.release_adopted),
-                             "to tracepoint inet_sock_set_state");
-  if (!adopted_hook) return tl::unexpected(adopted_hook.error());
-  kernel->adopted_hook = std::move(*adopted_hook);
-  auto attached = attach(bpf_program__attach_trace(limiter->progs.release_destroyed),
-                         "to tracepoint tcp_destroy_sock")
+// In this order no connection is missed and none is refused before all are counted: what is
+// released is seen first, then what is new, then what is old; the gate closes last.
+Result<void> Limiter::attach(Kernel& kernel, const Cgroup& cgroup) {
+  limiter_bpf* const limiter = kernel.limiter.get();
+  const auto keep = [&kernel](Link link) { kernel.links.push_back(std::move(link)); };
+  if (auto hooked = hook_adopted(kernel); !hooked) return hooked;
+  auto attached = to_link(bpf_program__attach_trace(limiter->progs.release_destroyed),
+                          "to tracepoint tcp_destroy_sock")
                       .map(keep);
-  if (attached) {
-    attached = attach(bpf_program__attach_cgroup(limiter->progs.track, cgroup.fd.get()),
-                      "sock_ops to cgroup " + cgroup.path)
-                   .map(keep);
+  if (!attached) return attached;
+  attached = to_link(bpf_program__attach_cgroup(limiter->progs.track, cgroup.fd.get()),
+                     "sock_ops to cgroup " + cgroup.path)
+                 .map(keep);
+  if (!attached) return attached;
+  if (auto adopted = run_iterator(kernel.sweep->progs.reconcile, *kernel.netns); !adopted) {
+    return fail("cannot count the connections that are already open", adopted.error());
   }
-  if (attached) {
-    if (auto adopted = run_iterator(sweep->progs.adopt, *kernel->netns); !adopted) {
-      return fail("cannot count the connections that are already open", adopted.error());
-    }
-    attached = attach(bpf_program__attach_netns(limiter->progs.admit, kernel->netns->fd()),
-                      "sk_lookup to the network namespace")
-                   .map(keep);
-  }
-  if (!attached) return tl::unexpected(attached.error());
-  Limiter started(std::move(kernel));
-  started.drop_idle_hooks();
-  return started;
+  return to_link(bpf_program__attach_netns(limiter->progs.admit, kernel.netns->fd()),
+                 "sk_lookup to the network namespace")
+      .map(keep);
+}
+
+Result<void> Limiter::hook_adopted(Kernel& kernel) {
+  const std::lock_guard lock(kernel.policy_lock);
+  if (kernel.adopted_hook) return {};
+  auto link = to_link(bpf_program__attach_trace(kernel.limiter->progs.release_adopted),
+                      "to tracepoint inet_sock_set_state");
+  if (!link) return tl::unexpected(link.error());
+  kernel.adopted_hook = std::move(*link);
+  return {};
 }
 
 void Limiter::drop_idle_hooks() {
+  // A change that is under way may be about to adopt connections.
+  const std::unique_lock change(kernel_->change, std::try_to_lock);
+  if (!change) return;
+  const std::lock_guard lock(kernel_->policy_lock);
   if (!kernel_->adopted_hook) return;
   const auto state = read_entry<hg_table_state>(kernel_->limiter->maps.table_state, 0);
   if (state && state->adopted == 0) kernel_->adopted_hook.reset();
@@ -191,10 +206,11 @@ Result<void> Limiter::poll_events(const std::function<void(const hg_event&)>& ha
 }
 
 Result<std::vector<hg_event>> Limiter::find_overshoot() {
-  Result<std::string> found = run_iterator(kernel_->sweep->progs.find_overshoot, *kernel_->netns);
+  const auto found = find({std::nullopt, HG_NO_RULE, HG_CONNECTION_OVERSHOOT});
   if (!found) return tl::unexpected(found.error());
-  std::vector<hg_event> events(found->size() / sizeof(hg_event));
-  std::memcpy(events.data(), found->data(), events.size() * sizeof(hg_event));
+  std::vector<hg_event> events;
+  events.reserve(found->size());
+  for (const hg_live& live : *found) events.push_back(order_to_close(live));
   return events;
 }
 

@@ -5,11 +5,13 @@
 #include <bpf/libbpf.h>
 
 #include <functional>
-#include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include "daemon/kernel/drop_listeners.h"
 #include "daemon/kernel/limiter.h"
+#include "daemon/kernel/policy_slots.h"
 #include "skeletons/limiter.skel.h"
 #include "skeletons/sweep.skel.h"
 
@@ -32,17 +34,31 @@ struct RingBufferDestroyer {
 struct Limiter::Kernel {
   std::unique_ptr<limiter_bpf, SkeletonDestroyer> limiter;
   std::unique_ptr<sweep_bpf, SkeletonDestroyer> sweep;
-  Link adopted_hook;        // only while connections are open that are older than the hooks
+  PolicySlots slots;
+  DropListeners drop_listeners;
+  Link adopted_hook;        // only while adopted connections are open
   std::vector<Link> links;  // detached in reverse order of attachment, before the maps go
   std::unique_ptr<ring_buffer, RingBufferDestroyer> events;
   std::function<void(const hg_event&)> handle_event;  // during poll_events
-  std::map<policy::RuleId, std::uint64_t> window_lengths_ns;
   std::uint32_t connection_capacity = 0;
   std::shared_ptr<const NetworkNamespace> netns;
+
+  std::mutex change;               // held for as long as a change takes
+  std::mutex questions;            // maps `query` and `explanation` hold one at a time
+  mutable std::mutex policy_lock;  // guards `policy` and `adopted_hook`, for an instant
+  std::shared_ptr<const policy::Policy> policy;
+
+  std::shared_ptr<const policy::Policy> policy_in_force() const {
+    const std::lock_guard lock(policy_lock);
+    return policy;
+  }
 
   ~Kernel() {
     while (!links.empty()) links.pop_back();
   }
 };
+
+// Puts sockets into map `listeners` at `place` (IPv4) and after it (IPv6).
+Result<void> set_listeners(const bpf_map* map, std::uint32_t place, const ListenerFds& listeners);
 
 }  // namespace headgate::kernel

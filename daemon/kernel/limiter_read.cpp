@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a Limiter reads back what the kernel has counted.
 #include <algorithm>
-#include <chrono>
 #include <tuple>
 
 #include "bpf/window.h"
 #include "daemon/kernel/address.h"
+#include "daemon/kernel/clock.h"
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/map_io.h"
@@ -13,29 +13,42 @@
 namespace headgate::kernel {
 namespace {
 
-std::uint64_t monotonic_ns() {
-  // std::chrono::steady_clock is CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns().
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+// Window lengths by rule, of the policy in force.
+std::map<policy::RuleId, std::uint64_t> window_lengths(const policy::Policy& policy) {
+  std::map<policy::RuleId, std::uint64_t> lengths;
+  for (const auto& [id, rule] : policy.rules) lengths[id] = rule.limits.handshake_timeout_ns;
+  return lengths;
 }
 
-std::uint32_t half_open_now(const hg_half_open& slot, std::uint64_t window_length_ns) {
+std::uint32_t windows_now(std::uint64_t word, std::uint64_t window_length_ns) {
   const hg_windows windows =
-      hg_unpack_windows(slot.windows, hg_window_number(monotonic_ns(), window_length_ns));
+      hg_unpack_windows(word, hg_window_number(monotonic_ns(), window_length_ns));
   return windows.current + windows.previous;
+}
+
+// Connections a second, over the last HG_OPENED_WINDOW_NS: the part of the previous window that is
+// not that old is taken as its share of it.
+double rate_now(std::uint64_t word) {
+  const std::uint64_t now = monotonic_ns();
+  const hg_windows windows = hg_unpack_windows(word, hg_window_number(now, HG_OPENED_WINDOW_NS));
+  const double length = HG_OPENED_WINDOW_NS;
+  const double left = 1.0 - static_cast<double>(now % HG_OPENED_WINDOW_NS) / length;
+  return (windows.current + windows.previous * left) / (length / 1e9);
 }
 
 hg_rule_stats sum(const std::vector<hg_rule_stats>& cpus) {
   hg_rule_stats all{};
   for (const hg_rule_stats& cpu : cpus) {
     all.admitted += cpu.admitted;
-    for (int reason = 0; reason < HG_REASON_SLOTS; ++reason) {
-      all.refused[reason] += cpu.refused[reason];
+    for (int action = 0; action < HG_ACTIONS; ++action) {
+      for (int reason = 0; reason < HG_REASON_SLOTS; ++reason) {
+        all.refused[action][reason] += cpu.refused[action][reason];
+      }
     }
     all.overshoot += cpu.overshoot;
     all.untracked += cpu.untracked;
     all.adopted += cpu.adopted;
+    all.penalties += cpu.penalties;
   }
   return all;
 }
@@ -44,29 +57,34 @@ hg_rule_stats sum(const std::vector<hg_rule_stats>& cpus) {
 
 Result<Counts> Limiter::counts() const {
   Counts counts;
-  TableFill connections{"connections", 0, kernel_->connection_capacity};
-  TableFill clients{"clients", 0, bpf_map__max_entries(kernel_->limiter->maps.clients)};
   const auto& maps = kernel_->limiter->maps;
-  for (const auto& [id, window_length_ns] : kernel_->window_lengths_ns) {
+  const auto lengths = window_lengths(*kernel_->policy_in_force());
+  TableFill connections{"connections", 0, kernel_->connection_capacity};
+  TableFill clients{"clients", 0, bpf_map__max_entries(maps.clients)};
+  for (const auto& [id, length] : lengths) {
     const auto totals = read_entry<hg_totals>(maps.totals, id);
     if (!totals) return tl::unexpected(totals.error());
     const auto stats = read_cpu_entries<hg_rule_stats>(maps.stats, id);
     if (!stats) return tl::unexpected(stats.error());
     counts.rules[id] = RuleCounts{totals->connections, totals->clients, 0, sum(*stats)};
     connections.entries += totals->connections;
-    clients.entries += totals->clients;
+    clients.entries += totals->clients + totals->networks;
   }
   // The kernel tells neither how full an LRU map is nor the half-open connections of a whole rule.
-  TableFill half_open{"half_open", 0, bpf_map__max_entries(maps.half_open)};
-  const std::function<void(const hg_client_key&, const hg_half_open&)> add =
-      [&](const hg_client_key& key, const hg_half_open& slot) {
-        ++half_open.entries;
-        const auto length = kernel_->window_lengths_ns.find(key.rule);
-        if (length == kernel_->window_lengths_ns.end()) return;
-        counts.rules[key.rule].half_open += half_open_now(slot, length->second);
-      };
-  if (auto read = visit_entries(maps.half_open, add); !read) return tl::unexpected(read.error());
-  counts.tables = {connections, clients, half_open};
+  TableFill recent{"recent", 0, bpf_map__max_entries(maps.recent)};
+  auto seen = visit_entries<hg_client_key, hg_recent>(
+      maps.recent, [&](const hg_client_key& key, const hg_recent& entry) {
+        ++recent.entries;
+        const auto length = lengths.find(key.rule);
+        if (length == lengths.end() || key.level != HG_LEVEL_CLIENT) return;
+        counts.rules[key.rule].half_open += windows_now(entry.half_open, length->second);
+      });
+  if (!seen) return tl::unexpected(seen.error());
+  TableFill penalties{"penalties", 0, bpf_map__max_entries(maps.penalties)};
+  seen = visit_entries<hg_client_key, hg_penalty>(
+      maps.penalties, [&](const hg_client_key&, const hg_penalty&) { ++penalties.entries; });
+  if (!seen) return tl::unexpected(seen.error());
+  counts.tables = {connections, clients, recent, penalties};
   return counts;
 }
 
@@ -81,24 +99,27 @@ Result<std::vector<ClientCount>> Limiter::clients() const {
     return client;
   };
   const auto& maps = kernel_->limiter->maps;
-  const std::function<void(const hg_client_key&, const hg_client&)> add_established =
-      [&](const hg_client_key& key, const hg_client& client) {
+  const auto lengths = window_lengths(*kernel_->policy_in_force());
+  auto seen = visit_entries<hg_client_key, hg_client>(
+      maps.clients, [&](const hg_client_key& key, const hg_client& client) {
         const auto connections = static_cast<std::uint32_t>(client.state);
-        if (connections > 0 && connections != HG_DEAD) count_of(key).connections += connections;
-      };
-  const std::function<void(const hg_client_key&, const hg_half_open&)> add_half_open =
-      [&](const hg_client_key& key, const hg_half_open& slot) {
-        const auto length = kernel_->window_lengths_ns.find(key.rule);
-        if (length == kernel_->window_lengths_ns.end()) return;
-        const std::uint32_t now = half_open_now(slot, length->second);
-        if (now > 0) count_of(key).half_open = now;
-      };
-  if (auto read = visit_entries(maps.clients, add_established); !read) {
-    return tl::unexpected(read.error());
-  }
-  if (auto read = visit_entries(maps.half_open, add_half_open); !read) {
-    return tl::unexpected(read.error());
-  }
+        if (key.level != HG_LEVEL_CLIENT || connections == 0 || connections == HG_DEAD) return;
+        count_of(key).connections += connections;
+      });
+  if (!seen) return tl::unexpected(seen.error());
+  seen = visit_entries<hg_client_key, hg_recent>(
+      maps.recent, [&](const hg_client_key& key, const hg_recent& entry) {
+        const auto length = lengths.find(key.rule);
+        if (length == lengths.end() || key.level != HG_LEVEL_CLIENT) return;
+        const std::uint32_t half_open = windows_now(entry.half_open, length->second);
+        const double rate = rate_now(entry.opened);
+        if (half_open == 0 && entry.refused == 0 && rate == 0) return;
+        ClientCount& client = count_of(key);
+        client.half_open = half_open;
+        client.refused = entry.refused;
+        client.rate = rate;
+      });
+  if (!seen) return tl::unexpected(seen.error());
   std::vector<ClientCount> clients;
   clients.reserve(found.size());
   for (const auto& [key, client] : found) clients.push_back(client);

@@ -23,6 +23,30 @@ Result<void> write_entry(const bpf_map* map, const Key& key, const Value& value)
   return {};
 }
 
+// Writes many entries in one system call. Not atomic: on error some may be written.
+template <typename Key, typename Value>
+Result<void> update_batch(int map, const std::string& name, const std::vector<Key>& keys,
+                          const std::vector<Value>& values) {
+  auto count = static_cast<std::uint32_t>(keys.size());
+  if (count == 0) return {};
+  bpf_map_batch_opts options{};
+  options.sz = sizeof(options);
+  options.elem_flags = BPF_ANY;
+  if (bpf_map_update_batch(map, keys.data(), values.data(), &count, &options) != 0) {
+    return fail_errno("cannot write to map " + name, errno);
+  }
+  return {};
+}
+
+// Removes one entry; it may be gone already.
+template <typename Key>
+Result<void> remove_entry(const bpf_map* map, const Key& key) {
+  if (bpf_map__delete_elem(map, &key, sizeof(key), 0) != 0 && errno != ENOENT) {
+    return fail_errno(std::string("cannot remove from map ") + bpf_map__name(map), errno);
+  }
+  return {};
+}
+
 // Reads one entry of a map that has it: an array.
 template <typename Value>
 Result<Value> read_entry(const bpf_map* map, std::uint32_t index) {

@@ -135,7 +135,7 @@ std::vector<Requirement> probe_requirements() {
                      probe_program(limiter_bpf__open, limiter_bpf__load, "release_destroyed"),
                      upgrade));
   all.push_back(make("iter/tcp", "counts connections that are older than the daemon",
-                     probe_program(sweep_bpf__open, sweep_bpf__load, "adopt"), upgrade));
+                     probe_program(sweep_bpf__open, sweep_bpf__load, "reconcile"), upgrade));
   all.push_back(make("SOCK_DESTROY", "closes a connection that slipped beyond a limit",
                      probe_sock_destroy(),
                      "run as root on a kernel built with CONFIG_INET_DIAG_DESTROY"));

@@ -54,6 +54,9 @@ MetricFamily limits(const Snapshot& snapshot) {
     if (rule.per_client_limit) {
       family.add({{"rule", rule.name}, {"scope", "client"}}, *rule.per_client_limit);
     }
+    if (rule.per_network_limit) {
+      family.add({{"rule", rule.name}, {"scope", "network"}}, *rule.per_network_limit);
+    }
     if (rule.total_limit) {
       family.add({{"rule", rule.name}, {"scope", "total"}}, *rule.total_limit);
     }
@@ -66,12 +69,41 @@ MetricFamily refusals(const Snapshot& snapshot) {
                 "Connection attempts refused, by reason and by what the client got.",
                 MetricType::Counter);
   for (const RuleSnapshot& rule : snapshot.rules) {
-    for (int reason = HG_ADMITTED + 1; reason < HG_REASON_END; ++reason) {
-      const auto index = static_cast<std::size_t>(reason);
-      family.add({{"rule", rule.name}, {"reason", reason_labels()[index]}, {"action", "reset"}},
-                 static_cast<double>(rule.counts.counters.refused[index]));
+    for (std::size_t action = 0; action < action_labels().size(); ++action) {
+      for (int reason = HG_ADMITTED + 1; reason < HG_REASON_END; ++reason) {
+        family.add({{"rule", rule.name},
+                    {"reason", reason_labels()[static_cast<std::size_t>(reason)]},
+                    {"action", action_labels()[action]}},
+                   static_cast<double>(rule.counts.refused(static_cast<hg_action>(action),
+                                                           static_cast<hg_reason>(reason))));
+      }
     }
   }
+  return family.take();
+}
+
+MetricFamily would_refuse(const Snapshot& snapshot) {
+  Family family("headgate_would_refuse_total",
+                "Connection attempts let in that `mode: enforce` would have refused, by reason.",
+                MetricType::Counter);
+  for (const RuleSnapshot& rule : snapshot.rules) {
+    for (int reason = HG_ADMITTED + 1; reason < HG_REASON_END; ++reason) {
+      family.add(
+          {{"rule", rule.name}, {"reason", reason_labels()[static_cast<std::size_t>(reason)]}},
+          static_cast<double>(rule.counts.refused(HG_ACTION_NONE, static_cast<hg_reason>(reason))));
+    }
+  }
+  return family.take();
+}
+
+MetricFamily replies(const Snapshot& snapshot) {
+  Family family("headgate_replies_total",
+                "Refused connections handed to the daemon for `on_limit: reply`, by what became of "
+                "them.",
+                MetricType::Counter);
+  family.add({{"result", "answered"}}, static_cast<double>(snapshot.replies_answered));
+  family.add({{"result", "abandoned"}}, static_cast<double>(snapshot.replies_abandoned));
+  family.add({{"result", "reset"}}, static_cast<double>(snapshot.replies_reset));
   return family.take();
 }
 
@@ -84,10 +116,14 @@ MetricFamily tables(const Snapshot& snapshot, std::string name, std::string help
   return family.take();
 }
 
-MetricFamily single(std::string name, std::string help, std::uint64_t value) {
-  Family family(std::move(name), std::move(help), MetricType::Counter);
-  family.add({}, static_cast<double>(value));
+MetricFamily single(std::string name, std::string help, MetricType type, double value) {
+  Family family(std::move(name), std::move(help), type);
+  family.add({}, value);
   return family.take();
+}
+
+double unix_seconds(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
 
 MetricFamily build_info(const std::string& version) {
@@ -123,6 +159,9 @@ std::vector<MetricFamily> to_metrics(const Snapshot& snapshot, const std::string
       counter("headgate_admitted_total", "Handshakes completed within the limits.",
               counters(&hg_rule_stats::admitted)),
       refusals(snapshot),
+      would_refuse(snapshot),
+      counter("headgate_penalties_total", "Penalties begun: clients refused too often.",
+              counters(&hg_rule_stats::penalties)),
       counter("headgate_overshoot_closed_total",
               "Connections that completed their handshake beyond a limit and were closed at once.",
               counters(&hg_rule_stats::overshoot)),
@@ -130,7 +169,7 @@ std::vector<MetricFamily> to_metrics(const Snapshot& snapshot, const std::string
               "Connections let in without being counted for their client: the table was full.",
               counters(&hg_rule_stats::untracked)),
       counter("headgate_adopted_total",
-              "Connections that were open before the daemon started and were counted then.",
+              "Connections counted that were open before the daemon or their rule came.",
               counters(&hg_rule_stats::adopted)),
       tables(snapshot, "headgate_table_entries", "Entries in use of a kernel table.",
              &kernel::TableFill::entries),
@@ -138,9 +177,19 @@ std::vector<MetricFamily> to_metrics(const Snapshot& snapshot, const std::string
              &kernel::TableFill::capacity),
       single("headgate_events_suppressed_total",
              "Events that the kernel-side rate limit kept back; the counters still count them.",
-             snapshot.losses.suppressed),
+             MetricType::Counter, static_cast<double>(snapshot.losses.suppressed)),
       single("headgate_events_lost_total", "Events lost because the ring buffer was full.",
-             snapshot.losses.lost),
+             MetricType::Counter, static_cast<double>(snapshot.losses.lost)),
+      single("headgate_replies", "Refused connections that are being answered now.",
+             MetricType::Gauge, snapshot.replies_open),
+      replies(snapshot),
+      single("headgate_config_generation", "Counts the policies that were put in force.",
+             MetricType::Gauge, static_cast<double>(snapshot.config.generation)),
+      single("headgate_config_last_reload_success", "1 if the last reload was good, else 0.",
+             MetricType::Gauge, snapshot.config.last_reload_was_good ? 1 : 0),
+      single("headgate_config_last_reload_timestamp_seconds",
+             "When the configuration was last loaded, well or not; Unix time.", MetricType::Gauge,
+             unix_seconds(snapshot.config.last_reload_time)),
       build_info(version),
   };
 }

@@ -19,8 +19,19 @@ struct RuleSnapshot {
   std::string name;
   std::vector<std::string> listen;
   std::optional<std::uint32_t> per_client_limit;
+  std::optional<std::uint32_t> per_network_limit;
   std::optional<std::uint32_t> total_limit;
+  std::string mode;    // "enforce" or "monitor"
+  std::string action;  // "reset", "drop" or "reply"
   kernel::RuleCounts counts;
+};
+
+// Of the policy in force, and of the last attempt to change it.
+struct ConfigSnapshot {
+  std::uint64_t generation = 0;
+  bool last_reload_was_good = true;
+  std::chrono::system_clock::time_point last_reload_time;
+  std::string last_error;
 };
 
 // What is enforced and how full it is, at one moment: what the metrics page and the CLI both show.
@@ -28,6 +39,11 @@ struct Snapshot {
   std::vector<RuleSnapshot> rules;  // in file order
   std::vector<kernel::TableFill> tables;
   kernel::EventLosses losses;
+  ConfigSnapshot config;
+  std::uint32_t replies_open = 0;
+  std::uint64_t replies_answered = 0;
+  std::uint64_t replies_abandoned = 0;
+  std::uint64_t replies_reset = 0;
 };
 
 struct ClientSnapshot {
@@ -35,27 +51,39 @@ struct ClientSnapshot {
   Prefix prefix;
   std::uint32_t connections = 0;
   std::uint32_t half_open = 0;
+  std::uint64_t refused = 0;  // lately: as long as the client stays in tables.recent
+  double rate = 0;            // new connections per second, over the last 10 to 20 s
   std::optional<std::uint32_t> limit;
 };
 
-// Reads the limiter's counts and joins them with the configuration. The configuration, policy and
-// limiter outlive it. Thread-safe.
-class Observer {
- public:
-  Observer(const config::Config& config, const kernel::Limiter& limiter)
-      : config_(config), limiter_(limiter) {}
+enum class ClientOrder { kConnections, kRefused, kRate };
 
-  Result<Snapshot> snapshot() const;
-  // The clients of one rule, or of all if `rule` is empty; most connections first, then by
-  // address. Errors: kNotFound names the rules there are.
-  Result<std::vector<ClientSnapshot>> clients(const std::string& rule) const;
-
- private:
-  const config::Config& config_;
-  const kernel::Limiter& limiter_;
+struct ClientQuery {
+  std::string rule;  // empty: all
+  ClientOrder order = ClientOrder::kConnections;
+  std::uint64_t at_least = 0;  // of what it is ordered by
 };
+
+// Joins what the limiter has counted with what its policy was compiled from. Thread-safe. `config`
+// and `replies` are left to the caller.
+Result<Snapshot> take_snapshot(const config::Config& config, const policy::Policy& policy,
+                               const kernel::Limiter& limiter);
+
+// The clients that the query asks for, first those with the most of what it orders by, then by
+// address. Thread-safe. Errors: kNotFound names the rules there are.
+Result<std::vector<ClientSnapshot>> list_clients(const config::Config& config,
+                                                 const policy::Policy& policy,
+                                                 const kernel::Limiter& limiter,
+                                                 const ClientQuery& query);
+
+// Checks that there is such a rule; kNotFound names those there are.
+Result<void> check_rule_name(const config::Config& config, const std::string& name);
 
 // Labels of the reasons for refusal, by enum hg_reason; the first one stands for HG_ADMITTED.
 const std::vector<std::string>& reason_labels();
+// Labels of enum hg_action but for the last, HG_ACTION_NONE.
+const std::vector<std::string>& action_labels();
+const char* to_string(config::Mode mode);
+const char* to_string(config::OnLimit action);
 
 }  // namespace headgate::observe

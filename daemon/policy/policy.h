@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -16,32 +15,56 @@ namespace headgate::policy {
 
 using RuleId = std::uint16_t;  // 1 .. HG_MAX_RULES - 1
 
-// The id of the rule that stands at `index` in the configuration, and back.
-constexpr RuleId rule_id(std::size_t index) {
-  return static_cast<RuleId>(index + 1);
-}
-constexpr std::size_t rule_index(RuleId id) {
-  return static_cast<std::size_t>(id) - 1;
-}
-
-// How many keys `Policy::listen` may have: one for each port of each entry with an address.
+// How many keys of kind HG_PREFIX_LISTEN a policy may have: one for each port of each `listen`
+// entry with an address.
 inline constexpr std::size_t kMaxListenEntries = 65'536;
+
+// What a configuration's names stand for in the kernel. A name keeps its number as long as it is
+// there; a number that becomes free is given out again as late as possible.
+struct Numbers {
+  std::map<std::string, RuleId> rules;                           // by name
+  std::vector<std::pair<config::Reply, std::uint32_t>> replies;  // places among HG_MAX_REPLIES
+  RuleId last_rule = HG_NO_RULE;                                 // given out last
+};
+// Different replies in one policy: half the places, so that two policies never share one.
+inline constexpr std::size_t kMaxReplies = HG_MAX_REPLIES / 2;
 
 struct CompiledRule {
   std::string name;
+  std::size_t index = 0;  // in Config::rules
   hg_rule limits{};
 };
 
-// What the kernel's policy maps will hold: values, ready to be written. Immutable.
+using PrefixEntry = std::pair<hg_prefix_key, hg_prefix>;
+
+// What one slot of the kernel's policy maps will hold: values, ready to be written. Immutable.
 struct Policy {
   std::map<RuleId, CompiledRule> rules;
-  std::map<std::uint16_t, hg_port> ports;                // by local port; no entry: no rule
-  std::vector<std::pair<hg_listen_key, RuleId>> listen;  // no two keys alike, sorted
+  std::map<std::uint16_t, hg_port> ports;  // by local port; no entry: no rule
+  std::vector<PrefixEntry> prefixes;       // sorted by is_before, no two keys alike
+  Numbers numbers;
 };
 
-// Compiles a valid configuration. Rule ids are given in file order from 1. Pure, thread-safe.
-// `file` names the configuration in messages. Errors (kInvalidArgument, "file:line:col: …"): two
-// `listen` entries that claim the same port and address prefix; more than kMaxListenEntries.
-Result<Policy> compile(const config::Config& config, const std::string& file);
+// Orders keys; any order does, as long as it is one.
+bool is_before(const hg_prefix_key& a, const hg_prefix_key& b);
+
+// The key of a prefix of local addresses or clients; see enum hg_prefix_kind for `selector`.
+hg_prefix_key key_of(const Prefix& prefix, hg_prefix_kind kind, std::uint16_t selector);
+
+// The entry with the longest prefix that holds all of `clients`, as the kernel would find it; null
+// if there is none.
+const PrefixEntry* longest_match(const Policy& policy, hg_prefix_kind kind, std::uint16_t selector,
+                                 const Prefix& clients);
+
+// Compiles a valid configuration. `previous`: the numbers of the policy that this one follows.
+// Pure, thread-safe. `file` names the configuration in messages. Errors (kInvalidArgument,
+// "file:line:col: …"): two `listen` entries that claim the same port and address prefix; more than
+// kMaxListenEntries; more than kMaxReplies different replies.
+Result<Policy> compile(const config::Config& config, const std::string& file,
+                       const Numbers& previous = {});
+
+// Must live connections be counted anew when `to` follows `from`: are rules or clients told apart
+// in another way?
+bool changes_keys(const Policy& from, const Policy& to);
 
 }  // namespace headgate::policy

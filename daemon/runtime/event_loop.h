@@ -3,29 +3,49 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
+#include <vector>
 
 #include "common/result.h"
 #include "common/unique_fd.h"
 
 namespace headgate::runtime {
 
-// SIGTERM and SIGINT as a file descriptor; SIGPIPE and SIGHUP are ignored. Make it before the first
+// SIGTERM, SIGINT and SIGHUP as a file descriptor; SIGPIPE is ignored. Make it before the first
 // thread, so that every thread inherits the blocked signals.
-class StopSignals {
+class Signals {
  public:
-  static Result<StopSignals> block();
+  static Result<Signals> block();
   int fd() const { return fd_.get(); }
-  // The number of the signal that has arrived.
+  // The number of the signal that has arrived; 0 if none has.
   int read() const;
 
  private:
   UniqueFd fd_;
 };
 
-// Calls `on_readable` whenever `fd` is readable and `on_tick` at least once a `period`, until a
-// stop signal arrives. Returns its number.
-Result<int> run_event_loop(const StopSignals& signals, int fd, std::chrono::milliseconds period,
-                           const std::function<void()>& on_readable,
-                           const std::function<void()>& on_tick);
+// Waits for several file descriptors and calls whoever waits for each. Not thread-safe.
+class EventLoop {
+ public:
+  // Calls `on_readable` whenever `fd` is.
+  void watch(int fd, std::function<void()> on_readable);
+  // Calls `on_tick` at least once a `period`.
+  void every(std::chrono::milliseconds period, std::function<void()> on_tick);
+
+  // Until somebody calls stop(); returns what that said.
+  Result<int> run();
+  void stop(int why) { stopped_by_ = why; }
+
+ private:
+  struct Watched {
+    int fd;
+    std::function<void()> on_readable;
+  };
+
+  std::vector<Watched> watched_;
+  std::chrono::milliseconds period_{1000};
+  std::function<void()> on_tick_;
+  std::optional<int> stopped_by_;
+};
 
 }  // namespace headgate::runtime

@@ -1,46 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <string_view>
+#include <vector>
 
-#include "daemon/config/listen.h"
+#include "daemon/config/difference.h"
+#include "daemon/config/flatten.h"
 #include "daemon/config/parse.h"
-#include "daemon/policy/policy.h"
+#include "fuzz.h"
 
 namespace headgate {
 namespace {
 
-// What is printed for an entry must be the same entry when it is read again.
-void check_listen_round_trip(const config::Config& config) {
-  for (const config::Rule& rule : config.rules) {
-    for (const config::Listen& listen : rule.listen) {
-      const Result<config::Listen> again = config::parse_listen(config::to_string(listen));
-      if (!again || again->address != listen.address || again->first_port != listen.first_port ||
-          again->last_port != listen.last_port) {
-        std::abort();
-      }
-    }
+// What a rule says, written as settings of an empty rule, must say the same again.
+void check_flattened(const config::Rule& rule) {
+  std::vector<config::Setting> settings;
+  const auto flat = config::flatten(rule);
+  for (const auto& [key, value] : flat) {
+    if (!key.starts_with("overrides[")) settings.push_back({"again", key, value, {}});
   }
-}
-
-// Bad input is the caller's fault and says where; anything else would be ours.
-template <typename T>
-void check_error(const Result<T>& result) {
-  if (result) return;
-  const Error& error = result.error();
-  if (error.code != ErrorCode::kInvalidArgument || !error.message.starts_with("f:")) std::abort();
+  const auto again = config::parse("rules: [{ name: again, listen: 1 }]", "f", settings);
+  if (!again) std::fprintf(stderr, "%s\n", again.error().message.c_str());
+  require(again.has_value(), "a flattened rule is valid settings");
+  for (const auto& [key, value] : config::flatten(again->rules.at(0))) {
+    require(flat.at(key) == value, "a flattened rule means the same");
+  }
 }
 
 }  // namespace
 }  // namespace headgate
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto config = headgate::config::parse(text, "f");
-  headgate::check_error(config);
-  if (!config) return 0;
-  headgate::check_listen_round_trip(*config);
-  headgate::check_error(headgate::policy::compile(*config, "f"));
+  const auto config = headgate::config::parse(headgate::input_text(data, size), "f");
+  if (!config) {
+    headgate::require_clean(config.error());
+    headgate::require(config.error().message.starts_with("f:"), "a message has its place");
+    return 0;
+  }
+  for (const auto& rule : config->rules) headgate::check_flattened(rule);
+  headgate::require(headgate::config::difference(*config, *config).empty(),
+                    "a configuration does not differ from itself");
   return 0;
 }

@@ -46,7 +46,7 @@ TEST(Flood, OfSpoofedSynsShutsOutNeitherOtherClientsNorTheTotal) {
   const Endpoint web = lab.server_ipv4(kPort);
   const Server server(lab.server(), web);
   const Headgated headgated(lab.server(),
-                            "tables: { clients: 4096, half_open: 4096 }\n" +
+                            "tables: { clients: 4096, recent: 4096 }\n" +
                                 web_rule("per_client: 20, total: 100", "handshake_timeout: 2s"));
   const auto held = hold(lab.client(1), web, 10);
 

@@ -10,7 +10,7 @@ namespace {
 class KnownState : public testing::Test {
  protected:
   static constexpr const char* kConfig = R"(
-tables: { clients: 1000, half_open: 2000 }
+tables: { clients: 1000, recent: 2000 }
 rules:
   - name: web
     listen: ["8080"]

@@ -15,7 +15,7 @@ namespace headgate::lab {
 namespace {
 
 constexpr int kCapacity = 8;
-const std::string kTables = "tables: { clients: 8, half_open: 1024 }\n";
+const std::string kTables = "tables: { clients: 8, recent: 1024 }\n";
 
 class FullTable : public testing::Test {
  protected:

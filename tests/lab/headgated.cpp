@@ -25,16 +25,26 @@ Endpoint free_port() {
 }  // namespace
 
 Headgated::Headgated(const Host& server, const std::string& yaml, const HeadgatedOptions& options)
-    : socket_((directory_.path() / "control.sock").string()), metrics_(free_port()) {
-  const std::string config = directory_.write(
-      "headgate.yaml", yaml + "\nmetrics: { listen: \"127.0.0.1:" + std::to_string(metrics_.port) +
-                           "\" }\ncontrol: { socket: " + socket_ + " }\ncgroup: " + options.cgroup +
-                           "\nnetns: " + server.network().path() + "\n");
+    : socket_((directory_.path() / "control.sock").string()),
+      metrics_(free_port()),
+      common_("\nmetrics: { listen: \"127.0.0.1:" + std::to_string(metrics_.port) +
+              "\" }\ncontrol: { socket: " + socket_ + " }\ncgroup: " + options.cgroup +
+              "\nnetns: " + server.network().path() + "\n"),
+      config_(directory_.write("headgate.yaml", yaml + common_)) {
   process_ =
-      std::make_unique<Process>(std::vector<std::string>{HEADGATED_PROGRAM, "--config", config});
+      std::make_unique<Process>(std::vector<std::string>{HEADGATED_PROGRAM, "--config", config_});
   if (!process_->wait_for_output("ready:", kStartTimeout)) {
     throw LabError("headgated did not become ready:\n" + log());
   }
+}
+
+void Headgated::write_config(const std::string& yaml) const {
+  directory_.write("headgate.yaml", yaml + common_);
+}
+
+nlohmann::json Headgated::reload(const std::string& yaml) const {
+  write_config(yaml);
+  return ask({"reload"});
 }
 
 std::uint64_t Headgated::resident_bytes() const {
@@ -49,6 +59,20 @@ nlohmann::json Headgated::ask(const std::vector<std::string>& command) const {
   std::vector<std::string> arguments = {HEADGATECTL_PROGRAM, "--socket", socket_, "-o", "json"};
   arguments.insert(arguments.end(), command.begin(), command.end());
   return nlohmann::json::parse(must_run(arguments));
+}
+
+CommandResult Headgated::run_ctl(const std::vector<std::string>& command) const {
+  std::vector<std::string> arguments = {HEADGATECTL_PROGRAM, "--socket", socket_};
+  arguments.insert(arguments.end(), command.begin(), command.end());
+  return run_command(arguments);
+}
+
+std::uint64_t Headgated::refused_for(const std::string& rule, const std::string& reason) const {
+  const nlohmann::json all = status();
+  for (const nlohmann::json& one : all.at("rules")) {
+    if (one.at("name") == rule) return one.at("refused").value(reason, std::uint64_t{0});
+  }
+  throw LabError("headgatectl status knows no rule " + rule + ": " + all.dump());
 }
 
 nlohmann::json Headgated::status() const {
@@ -70,6 +94,9 @@ RuleStatus Headgated::rule(const std::string& name) const {
     result.admitted = one.at("admitted");
     for (const auto& [reason, count] : one.at("refused").items()) {
       result.refused += count.get<std::uint64_t>();
+    }
+    for (const auto& [reason, count] : one.at("would_refuse").items()) {
+      result.would_refuse += count.get<std::uint64_t>();
     }
     result.overshoot_closed = one.at("overshoot_closed");
     result.untracked = one.at("untracked");

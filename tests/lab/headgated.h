@@ -21,7 +21,8 @@ struct RuleStatus {
   std::uint64_t half_open = 0;
   std::uint64_t clients = 0;
   std::uint64_t admitted = 0;
-  std::uint64_t refused = 0;  // for all reasons
+  std::uint64_t refused = 0;       // for all reasons
+  std::uint64_t would_refuse = 0;  // in monitor mode, for all reasons
   std::uint64_t overshoot_closed = 0;
   std::uint64_t untracked = 0;
   std::uint64_t adopted = 0;
@@ -51,6 +52,20 @@ class Headgated {
   std::string metrics_text() const;
   MetricsPage metrics() const { return parse_metrics(metrics_text()); }
 
+  // What `headgatectl -o json COMMAND…` prints; throws LabError when it fails.
+  nlohmann::json ctl(const std::vector<std::string>& command) const { return ask(command); }
+  // Runs `headgatectl COMMAND…`, whatever comes of it.
+  CommandResult run_ctl(const std::vector<std::string>& command) const;
+  // How often `rule` has refused for `reason`, whatever the client got.
+  std::uint64_t refused_for(const std::string& rule, const std::string& reason) const;
+
+  // Replaces the configuration file; takes effect with reload().
+  void write_config(const std::string& yaml) const;
+  // write_config and `headgatectl reload`, which must succeed; returns what it prints.
+  nlohmann::json reload(const std::string& yaml) const;
+  std::string config_path() const { return config_; }
+  std::string socket_path() const { return socket_; }
+
   // Ends the daemon with SIGTERM and returns its exit status; throws LabError when it hangs.
   int stop();
 
@@ -60,6 +75,8 @@ class Headgated {
   TempDir directory_;
   std::string socket_;
   Endpoint metrics_;
+  std::string common_;  // what every configuration ends with
+  std::string config_;  // path of the configuration file
   std::unique_ptr<Process> process_;
 };
 

@@ -2,6 +2,7 @@
 #include "common/ip.h"
 
 #include <string>
+#include <unordered_set>
 
 #include <gtest/gtest.h>
 
@@ -93,6 +94,10 @@ TEST(Prefix, SaysWhatWouldBeRight) {
       {"2001:db8::1/64",
        "'2001:db8::1/64' has bits set after its length; 2001:db8::/64 would be right"},
       {"10.0.0.0/33", "'10.0.0.0/33' has a bad length; 0 to 32 would be right"},
+      {"10.0.0.0/08", "'10.0.0.0/08' has a bad length; 0 to 32 would be right"},
+      {"10.0.0.0/00", "'10.0.0.0/00' has a bad length; 0 to 32 would be right"},
+      {"10.0.0.0/+8", "'10.0.0.0/+8' has a bad length; 0 to 32 would be right"},
+      {"::ffff:10.0.0.0/104", "'::ffff:10.0.0.0/104' has a bad length; 0 to 32 would be right"},
       {"::/129", "'::/129' has a bad length; 0 to 128 would be right"},
       {"10.0.0.0/", "'10.0.0.0/' has a bad length; 0 to 32 would be right"},
       {"10.0.0.0/-1", "'10.0.0.0/-1' has a bad length; 0 to 32 would be right"},
@@ -107,6 +112,22 @@ TEST(Prefix, SaysWhatWouldBeRight) {
     ASSERT_FALSE(prefix.has_value());
     EXPECT_EQ(prefix.error().message, c.message);
   }
+}
+
+TEST(Prefix, HashesItsLengthAndEveryByte) {
+  const std::hash<Prefix> hash;
+  std::unordered_set<std::size_t> hashes;
+  std::size_t prefixes = 0;
+  for (unsigned length = 0; length <= 32; ++length, ++prefixes) {
+    hashes.insert(hash(Prefix::of(IpAddress{}, static_cast<std::uint8_t>(length))));
+  }
+  for (std::size_t byte = 0; byte < 16; ++byte, ++prefixes) {
+    IpAddress::Bytes bytes{};
+    bytes[byte] = 1;
+    hashes.insert(hash(Prefix{IpAddress(bytes), 128}));
+  }
+  EXPECT_EQ(hashes.size(), prefixes);
+  EXPECT_EQ(hash(*Prefix::parse("10.0.0.1")), hash(*Prefix::parse("::ffff:10.0.0.1/32")));
 }
 
 TEST(Prefix, CutsAnAddressInItsOwnFamily) {

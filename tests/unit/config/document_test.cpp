@@ -99,6 +99,10 @@ TEST(Document, ExplainsBadYaml) {
       {"a: *nowhere",
        "f:1:4: an alias without its anchor; '&name' before this line would be right, or quotes "
        "around text that begins with '*'"},
+      {R"(a: ["b", "\N"])",
+       "f:1:10: the escapes '\\N' and '\\_' are not supported; '\\x85' or '\\xa0' would be right"},
+      {R"("\_": b)",
+       "f:1:1: the escapes '\\N' and '\\_' are not supported; '\\x85' or '\\xa0' would be right"},
       {"a: @b",
        "f:1:4: a character that cannot begin a value; quotes around the value would be "
        "right"},
@@ -139,7 +143,7 @@ TEST(Document, BoundsNestingThroughAliases) {
 
 TEST(Document, BoundsTheNumberOfValues) {
   const std::string limit =
-      "too many values, counting each alias as what it stands for; at most 200000 would be right";
+      "too many values, counting each alias as what it stands for; at most 1500000 would be right";
   // Every line stands for ten times what the one before it stands for.
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 10; ++i) {
@@ -147,9 +151,33 @@ TEST(Document, BoundsTheNumberOfValues) {
     const std::string n = std::to_string(i);
     bomb += "a" + n + ": &a" + n + " [" + before + repeat(", " + before, 9) + "]\n";
   }
-  EXPECT_EQ(error_of(bomb), "f:6:15: " + limit);
-  EXPECT_EQ(error_of(repeat("- a\n", 250'000)), "f:200000:3: " + limit);
-  EXPECT_EQ(error_of(repeat("- a\n", 199'999)), "no error");
+  EXPECT_EQ(error_of(bomb), "f:7:15: " + limit);
+  EXPECT_EQ(error_of(repeat("- a\n", 1'600'000)), "f:1500000:3: " + limit);
+  EXPECT_EQ(error_of(repeat("- a\n", 1'499'999)), "no error");
+}
+
+// The YAML library holds a bracketed list in memory before it says that there is one.
+TEST(Document, BoundsTheNumberOfBrackets) {
+  const std::string limit =
+      "too many brackets and commas; at most 2000000 would be right, or lists of '- ' items below "
+      "each other";
+  for (const std::string bracket : {"[", "]", "{", "}", ","}) {
+    EXPECT_EQ(error_of("a:\n" + repeat(bracket, 2'000'001)), "f:2:2000001: " + limit);
+  }
+  EXPECT_EQ(error_of(repeat(",", 2'000'001)), "f:1:2000001: " + limit);
+  // Also in text, where they would do no harm: nobody needs so many.
+  EXPECT_EQ(error_of("a: '" + repeat("{}[],", 400'000) + "'"), "no error");
+}
+
+TEST(Document, FindsDuplicatesAmongManyKeys) {
+  std::string yaml;
+  for (int i = 1; i <= 100'000; ++i) yaml += "k" + std::to_string(i) + ": 1\n";
+  EXPECT_EQ(error_of(yaml), "no error");
+  for (const std::string first : {"1", "16", "17", "18", "99999", "100000"}) {
+    EXPECT_EQ(error_of(yaml + "k" + first + ": 1\n"), "f:100001:1: duplicate key 'k" + first +
+                                                          "', first at line " + first +
+                                                          "; each key once would be right");
+  }
 }
 
 }  // namespace

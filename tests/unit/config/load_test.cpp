@@ -82,7 +82,7 @@ TEST_F(LoadTest, RefusesALargeFileWithoutReadingIt) {
   const std::string path = write("large.yaml", "");
   ASSERT_EQ(::truncate(path.c_str(), 50L * 1024 * 1024), 0);
   expect_error(path, ErrorCode::kInvalidArgument,
-               ": is too large; at most 1048576 bytes would be right");
+               ": is too large; at most 12582912 bytes would be right");
 }
 
 TEST_F(LoadTest, TakesTheLargestFileAllowed) {
@@ -90,7 +90,7 @@ TEST_F(LoadTest, TakesTheLargestFileAllowed) {
   text.resize(kMaxFileBytes, '\n');
   EXPECT_TRUE(load(write("full.yaml", text)).has_value());
   expect_error(write("over.yaml", text + "\n"), ErrorCode::kInvalidArgument,
-               ": is too large; at most 1048576 bytes would be right");
+               ": is too large; at most 12582912 bytes would be right");
 }
 
 TEST_F(LoadTest, NeitherHangsNorReadsWithoutEnd) {

@@ -49,12 +49,16 @@ TEST(Duration, ReadsANumberAndItsUnit) {
   EXPECT_EQ(parse_duration("10s"), 10s);
   EXPECT_EQ(parse_duration("90m"), 90min);
   EXPECT_EQ(parse_duration("2h"), 2h);
+  EXPECT_EQ(parse_duration("1d"), 24h);
+  EXPECT_EQ(parse_duration("1000000000d"), 24h * 1'000'000'000);
 }
 
 TEST(Duration, RefusesEverythingElse) {
-  for (const std::string text :
-       {"", "10", "s", "ms", "10S", "10sec", "10 s", " 10s", "10s ", "-1s", "+1s", "1.5s", "01s",
-        "1h30m", "1d", "1000000001ms", "99999999999999999999h"}) {
+  for (const std::string text : {"",     "10",           "s",           "ms",
+                                 "10S",  "10sec",        "10 s",        " 10s",
+                                 "10s ", "-1s",          "+1s",         "1.5s",
+                                 "01s",  "1h30m",        "1D",          "1w",
+                                 "1dd",  "1000000001ms", "1000000001d", "99999999999999999999h"}) {
     EXPECT_EQ(parse_duration(text), std::nullopt) << text;
   }
 }
@@ -65,6 +69,64 @@ TEST(Duration, IsWrittenInTheLargestWholeUnit) {
   EXPECT_EQ(format_duration(90s), "90s");
   EXPECT_EQ(format_duration(60s), "1m");
   EXPECT_EQ(format_duration(1h), "1h");
+  EXPECT_EQ(format_duration(36h), "36h");
+  EXPECT_EQ(format_duration(24h), "1d");
+  EXPECT_EQ(format_duration(0ms), "0d");
+}
+
+TEST(Duration, IsReadAgainAsItIsWritten) {
+  for (std::int64_t i = 1; i < 400'000'000; i = i * 3 / 2 + 1) {
+    const std::chrono::milliseconds duration(i);
+    EXPECT_EQ(parse_duration(format_duration(duration)), duration) << i;
+  }
+}
+
+RateLimit rate(std::uint32_t count, std::chrono::milliseconds per, std::uint32_t burst) {
+  return RateLimit{count, per, burst};
+}
+
+TEST(Rate, IsANumberForATimeAndItsBurstOneSecondsWorthRoundedUp) {
+  EXPECT_EQ(parse_rate("1/h"), rate(1, 1h, 1));
+  EXPECT_EQ(parse_rate("3600/h"), rate(3600, 1h, 1));
+  EXPECT_EQ(parse_rate("3601/h"), rate(3601, 1h, 2));
+  EXPECT_EQ(parse_rate("1000000000/h"), rate(1'000'000'000, 1h, 277'778));
+  EXPECT_EQ(parse_rate("1/m"), rate(1, 1min, 1));
+  EXPECT_EQ(parse_rate("60/m"), rate(60, 1min, 1));
+  EXPECT_EQ(parse_rate("61/m"), rate(61, 1min, 2));
+  EXPECT_EQ(parse_rate("60000000/m"), rate(60'000'000, 1min, 1'000'000));
+  EXPECT_EQ(parse_rate("1/s"), rate(1, 1s, 1));
+  EXPECT_EQ(parse_rate("50/s"), rate(50, 1s, 50));
+  EXPECT_EQ(parse_rate("1000000/s"), rate(1'000'000, 1s, 1'000'000));
+}
+
+TEST(Rate, RefusesEverythingElse) {
+  for (const std::string text :
+       {"",          "/",      "50",         "50/",          "/s",
+        "s",         "50s",    "0/s",        "0/h",          "-1/s",
+        "+1/s",      "01/s",   "1.5/s",      "1e3/s",        "50 /s",
+        "50/ s",     " 50/s",  "50/s ",      "50/S",         "50/sec",
+        "50/ms",     "50/d",   "50/1s",      "50//s",        "50/s/s",
+        "1000001/s", "fast/s", "60000001/m", "1000000001/h", "99999999999999999999999/h"}) {
+    EXPECT_EQ(parse_rate(text), std::nullopt) << text;
+  }
+}
+
+TEST(Rate, IsReadAgainAsItIsWritten) {
+  for (const std::string unit : {"s", "m", "h"}) {
+    for (std::uint64_t count = 1; count <= 1'000'000; count = count * 3 / 2 + 1) {
+      const std::string text = std::to_string(count) + "/" + unit;
+      const std::optional<RateLimit> limit = parse_rate(text);
+      ASSERT_TRUE(limit.has_value()) << text;
+      EXPECT_EQ(format_rate(*limit), text);
+      EXPECT_GE(limit->burst, 1U);
+      // The burst is a second's worth, rounded up: not less, and not one more.
+      const auto second_of = [&](std::uint64_t burst) {
+        return burst * static_cast<std::uint64_t>(limit->per.count());
+      };
+      EXPECT_GE(second_of(limit->burst), count * 1000);
+      EXPECT_LT(second_of(limit->burst - 1), count * 1000);
+    }
+  }
 }
 
 }  // namespace

@@ -4,38 +4,17 @@
 
 #include <gtest/gtest.h>
 
+#include "cases.h"
 #include "daemon/config/parse.h"
 
 namespace headgate::config {
 namespace {
 
-struct Case {
-  std::string yaml;
-  std::string message;
-};
-
-void expect_messages(const std::vector<Case>& cases) {
-  for (const Case& c : cases) {
-    SCOPED_TRACE(c.yaml);
-    const Result<Config> config = parse(c.yaml, "f");
-    if (config) {
-      ADD_FAILURE() << "no error; expected " << c.message;
-      continue;
-    }
-    EXPECT_EQ(config.error().message, c.message);
-    EXPECT_EQ(config.error().code, ErrorCode::kInvalidArgument);
-  }
-}
-
-// A rule whose last line is `line`, which is line 4 and begins at column 5.
-std::string rule_with(const std::string& line) {
-  return "rules:\n  - name: web\n    listen: 443\n    " + line + "\n";
-}
-
-const std::string kKeys = "nown keys: defaults, rules, tables, metrics, control, cgroup, netns";
+const std::string kKeys =
+    "nown keys: defaults, rules, clients, tables, metrics, control, replies, reload, cgroup, netns";
 const std::string kRuleKeys =
-    "nown keys: name, listen, connections, client_prefix, handshake_timeout, count_half_open, "
-    "on_limit, on_table_full";
+    "nown keys: name, listen, connections, new_connections, penalty, overrides, client_prefix, "
+    "network_prefix, mode, handshake_timeout, count_half_open, on_limit, reply, on_table_full";
 const std::string kAMap = "; a map of 'key: value' lines would be right";
 
 TEST(ParseBad, NothingAtAll) {
@@ -57,7 +36,7 @@ TEST(ParseBad, UnknownKeys) {
   expect_messages({
       {"rulse: []",
        "f:1:1: unknown key 'rulse' in the configuration; did you mean 'rules'? K" + kKeys},
-      {"rules: []\nlimits: 5", "f:2:1: unknown key 'limits' in the configuration; k" + kKeys},
+      {"rules: []\nspeed: 5", "f:2:1: unknown key 'speed' in the configuration; k" + kKeys},
       {"rules: []\nRules: []",
        "f:2:1: unknown key 'Rules' in the configuration; did you mean 'rules'? K" + kKeys},
       {"rules: []\n\"\": 1", "f:2:1: unknown key '' in the configuration; k" + kKeys},
@@ -66,15 +45,15 @@ TEST(ParseBad, UnknownKeys) {
       {rule_with("per_client: 5"), "f:4:5: unknown key 'per_client' in a rule; k" + kRuleKeys},
       {rule_with("connections: { per_clinet: 5 }"),
        "f:4:20: unknown key 'per_clinet' in connections; did you mean 'per_client'? Known keys: "
-       "per_client, total"},
+       "per_client, per_network, total, reserve"},
       {rule_with("client_prefix: { ip4: 24 }"),
        "f:4:22: unknown key 'ip4' in client_prefix; did you mean 'ipv4'? Known keys: ipv4, ipv6"},
       {"rules: []\ndefaults: { name: x }",
-       "f:2:13: unknown key 'name' in defaults; known keys: client_prefix, handshake_timeout, "
-       "count_half_open, on_limit, on_table_full"},
+       "f:2:13: unknown key 'name' in defaults; known keys: client_prefix, network_prefix, mode, "
+       "handshake_timeout, count_half_open, on_limit, reply, on_table_full"},
       {"rules: []\ntables: { client: 5 }",
        "f:2:11: unknown key 'client' in tables; did you mean 'clients'? Known keys: "
-       "connections, clients, half_open"},
+       "connections, clients, recent, penalties, denied"},
       {"rules: []\nmetrics: { port: 5 }",
        "f:2:12: unknown key 'port' in metrics; known keys: listen"},
       {"rules: []\ncontrol: { sockets: /a }",
@@ -151,7 +130,7 @@ TEST(ParseBad, Names) {
 }
 
 TEST(ParseBad, Numbers) {
-  const std::string right = "; a whole number from 0 to 1000000000 would be right";
+  const std::string right = "; a whole number from 0 to 1000000000 or 'unlimited' would be right";
   std::vector<Case> cases;
   for (const std::string number : {"-1", "+1", "1.5", "1.0", "1e3", "010", "0x10", "0o10", "1_000",
                                    "1:30", "1000000001", "4294967296", "18446744073709551616",
@@ -161,7 +140,7 @@ TEST(ParseBad, Numbers) {
   }
   cases.push_back({rule_with("connections: { total: '5' }"),
                    "f:4:27: 'connections.total' is '5'; a whole number from 0 to 1000000000 "
-                   "without quotes would be right"});
+                   "without quotes or 'unlimited' would be right"});
   cases.push_back(
       {rule_with("connections: { total: '-5' }"), "f:4:27: 'connections.total' is '-5'" + right});
   cases.push_back(
@@ -179,17 +158,17 @@ TEST(ParseBad, NumbersBeyondTheirRange) {
        "f:4:28: 'client_prefix.ipv6' is '129'; a whole number from 0 to 128 would be right"},
       {"rules: []\ntables: { clients: 0 }",
        "f:2:20: 'tables.clients' is '0'; a whole number from 1 to 16777216 would be right"},
-      {"rules: []\ntables: { half_open: 1023 }",
-       "f:2:22: 'tables.half_open' is '1023'; a whole number from 1024 to 16777216 would be right"},
-      {"rules: []\ntables: { half_open: 16777217 }",
-       "f:2:22: 'tables.half_open' is '16777217'; a whole number from 1024 to 16777216 would be "
+      {"rules: []\ntables: { recent: 1023 }",
+       "f:2:19: 'tables.recent' is '1023'; a whole number from 1024 to 16777216 would be right"},
+      {"rules: []\ntables: { recent: 16777217 }",
+       "f:2:19: 'tables.recent' is '16777217'; a whole number from 1024 to 16777216 would be "
        "right"},
   });
 }
 
 TEST(ParseBad, Durations) {
   const std::string right =
-      "; a time from 100ms to 1h with its unit (ms, s, m or h) such as 10s would be right";
+      "; a time from 100ms to 1h with its unit (ms, s, m, h or d) such as 10s would be right";
   std::vector<Case> cases;
   for (const std::string time : {"10", "0", "99ms", "61m", "2h", "0s", "-1s", "1.5s", "10S", "10 s",
                                  "1d", "soon", "99999999999999999999s"}) {
@@ -207,7 +186,11 @@ TEST(ParseBad, Choices) {
        "f:4:22: 'count_half_open' is 'clients'; 'client' or 'all' or 'none' would be right"},
       {rule_with("count_half_open: ~"),
        "f:4:22: 'count_half_open' is empty; 'client' or 'all' or 'none' would be right"},
-      {rule_with("on_limit: drop"), "f:4:15: 'on_limit' is 'drop'; 'reset' would be right"},
+      {rule_with("on_limit: deny"),
+       "f:4:15: 'on_limit' is 'deny'; 'reset' or 'drop' or 'reply' would be right"},
+      {rule_with("mode: on"), "f:4:11: 'mode' is 'on'; 'enforce' or 'monitor' would be right"},
+      {"rules: []\nreload: { watch: true }",
+       "f:2:18: 'reload.watch' is 'true'; 'on' or 'off' would be right"},
       {rule_with("on_table_full: [admit]"),
        "f:4:20: 'on_table_full' is a list; 'admit' or 'refuse' would be right"},
   });
@@ -278,11 +261,11 @@ TEST(ParseBad, WhatIsNotText) {
 
 TEST(ParseBad, WhatIsTooMuch) {
   std::string rules = "rules:\n";
-  for (int i = 0; i < 1024; ++i) rules += "  - {}\n";
+  for (int i = 0; i < 501; ++i) rules += "  - {}\n";
   expect_messages({
       {std::string(50 * 1024 * 1024, ' '),
-       "f:1:1: the file has 52428800 bytes; at most 1048576 would be right"},
-      {rules, "f:2:3: 'rules' has 1024 rules; at most 1023 would be right"},
+       "f:1:1: the file has 52428800 bytes; at most 12582912 would be right"},
+      {rules, "f:2:3: 'rules' has 501 rules; at most 500 would be right"},
       {"rules: []\n---\nrules: []\n", "f:2:1: a second document begins here; one would be right"},
   });
 }

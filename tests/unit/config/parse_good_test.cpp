@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cases.h"
 #include "daemon/config/listen.h"
 #include "daemon/config/parse.h"
 
@@ -11,23 +12,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Config parse_good(const std::string& yaml) {
-  Result<Config> config = parse(yaml, "f");
-  EXPECT_TRUE(config.has_value()) << config.error().message << " in\n" << yaml;
-  return config ? *std::move(config) : Config{};
-}
-
-// The one rule of a configuration: `body` is its lines below the name.
-Rule parse_rule(const std::string& body) {
-  Config config = parse_good("rules:\n  - name: web\n    listen: 443\n" + body);
-  return config.rules.empty() ? Rule{} : config.rules.front();
-}
-
 TEST(ParseGood, NoRulesIsAConfigurationOfDefaults) {
   const Config config = parse_good("rules: []\n");
   EXPECT_TRUE(config.rules.empty());
   EXPECT_EQ(config.tables.clients, 262'144U);
-  EXPECT_EQ(config.tables.half_open, 65'536U);
+  EXPECT_EQ(config.tables.recent, 65'536U);
   EXPECT_EQ(config.metrics_listen, "127.0.0.1:9469");
   EXPECT_EQ(config.control_socket, "/run/headgate/control.sock");
   EXPECT_EQ(config.cgroup, "auto");
@@ -55,7 +44,7 @@ rules:
   - name: web
     listen: ["443", "192.0.2.10:8443", "[2001:db8::1]:8000-8010"]
     connections: { per_client: 100, total: 20000 }
-tables: { clients: 1000, half_open: 2000 }
+tables: { clients: 1000, recent: 2000 }
 metrics: { listen: "[::1]:9469" }
 control: { socket: /tmp/headgate.sock }
 cgroup: /sys/fs/cgroup/web.slice
@@ -75,7 +64,7 @@ netns: /run/netns/web
   EXPECT_EQ(rule.settings.count_half_open, CountHalfOpen::kAll);
   EXPECT_EQ(rule.settings.on_table_full, OnTableFull::kRefuse);
   EXPECT_EQ(config.tables.clients, 1000U);
-  EXPECT_EQ(config.tables.half_open, 2000U);
+  EXPECT_EQ(config.tables.recent, 2000U);
   EXPECT_EQ(config.metrics_listen, "[::1]:9469");
   EXPECT_EQ(config.control_socket, "/tmp/headgate.sock");
   EXPECT_EQ(config.cgroup, "/sys/fs/cgroup/web.slice");
@@ -117,8 +106,8 @@ TEST(ParseGood, TakesTheEdgesOfEveryRange) {
   EXPECT_EQ(parse_rule("    handshake_timeout: '60m'\n").settings.handshake_timeout, 1h);
   EXPECT_EQ(parse_rule("    client_prefix: { ipv4: 0, ipv6: 0 }\n").settings.client_prefix.ipv4, 0);
   EXPECT_EQ(parse_rule("    client_prefix: { ipv6: 128 }\n").settings.client_prefix.ipv6, 128);
-  EXPECT_EQ(parse_good("rules: []\ntables: { clients: 1, half_open: 1024 }").tables.clients, 1U);
-  EXPECT_EQ(parse_good("rules: []\ntables: { half_open: 16777216 }").tables.half_open, 16'777'216U);
+  EXPECT_EQ(parse_good("rules: []\ntables: { clients: 1, recent: 1024 }").tables.clients, 1U);
+  EXPECT_EQ(parse_good("rules: []\ntables: { recent: 16777216 }").tables.recent, 16'777'216U);
   const std::string longest_name(63, 'n');
   EXPECT_EQ(parse_good("rules: [{ name: " + longest_name + ", listen: 1 }]").rules.at(0).name,
             longest_name);
@@ -181,11 +170,15 @@ TEST(ParseGood, TakesAsManyRulesAsTheKernelHolds) {
 TEST(ParseGood, TheExampleInTheDocumentationIsRight) {
   const Result<Config> config = load(HEADGATE_EXAMPLE_CONFIG);
   ASSERT_TRUE(config.has_value()) << config.error().message;
-  ASSERT_EQ(config->rules.size(), 2U);
+  ASSERT_EQ(config->rules.size(), 3U);
   EXPECT_EQ(config->rules[0].name, "web");
   EXPECT_EQ(config->rules[0].connections.per_client, 100U);
   EXPECT_EQ(config->rules[0].connections.total, 20'000U);
-  EXPECT_EQ(config->rules[1].name, "redis");
+  EXPECT_EQ(config->rules[0].overrides.size(), 2U);
+  EXPECT_EQ(config->rules[1].name, "mail");
+  EXPECT_EQ(config->rules[1].settings.reply, (Reply{ReplyKind::kSmtp421, ""}));
+  EXPECT_EQ(config->rules[2].name, "redis");
+  EXPECT_EQ(config->clients.deny.size(), 1U);
 }
 
 }  // namespace

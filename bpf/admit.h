@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a refused connection gets, and what an admitted one takes. */
+#ifndef HEADGATE_BPF_ADMIT_H
+#define HEADGATE_BPF_ADMIT_H
+
+#include "connection.h"
+#include "lookup_note.h"
+#include "penalty.h"
+#include "policy.h"
+#include "recent.h"
+#include "report.h"
+
+/* The place in `listeners` that the rule's refused clients are sent to; HG_LISTENERS: none. */
+static __always_inline __u32 find_listener(const struct hg_rule *rule, __u32 family)
+{
+	__u32 is_ipv6 = family == AF_INET6;
+
+	if (rule->action == HG_ACTION_DROP) return HG_DROP_LISTENERS + is_ipv6;
+	if (rule->action != HG_ACTION_REPLY) return HG_LISTENERS;
+
+	const struct hg_table_state *table = find_table_state();
+	const struct hg_control *now = find_control();
+
+	if (!table || !now || table->replies >= now->max_replies) return HG_LISTENERS;
+	return HG_REPLY_LISTENERS + 2 * rule->reply + is_ipv6;
+}
+
+/* Hands the packet to the daemon's socket. Returns what the client gets: if in doubt, a reset. */
+static __always_inline enum hg_action steer(struct bpf_sk_lookup *ctx, const struct hg_rule *rule)
+{
+	__u32 index = find_listener(rule, ctx->family);
+
+	if (index >= HG_LISTENERS) return HG_ACTION_RESET;
+
+	struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &index);
+
+	if (!listener) return HG_ACTION_RESET; /* the daemon is gone */
+
+	long error = bpf_sk_assign(ctx, listener, BPF_SK_LOOKUP_F_REPLACE);
+
+	bpf_sk_release(listener);
+	return error ? HG_ACTION_RESET : rule->action;
+}
+
+/* Does what the rule says to a connection beyond a limit. Returns the program's verdict. */
+static __always_inline int refuse(struct bpf_sk_lookup *ctx, const struct visitor *visitor,
+				  enum hg_reason reason, const struct connection *connection)
+{
+	const struct hg_rule *rule = rule_of(visitor);
+	struct report report = {
+	    .type = HG_EVENT_REFUSED,
+	    .reason = reason,
+	    .action = HG_ACTION_NONE,
+	    .rule_id = visitor->rule_id,
+	};
+
+	if (!rule) return SK_PASS;
+	if (!(rule->flags & HG_MONITOR)) report.action = steer(ctx, rule);
+	count_refused(visitor->rule_id, report.action, reason);
+	send_event(&report, connection);
+
+	__u32 penalty_seconds = note_refusal(visitor, reason);
+
+	if (penalty_seconds) {
+		struct report penalty = {
+		    .type = HG_EVENT_PENALTY,
+		    .reason = reason,
+		    .rule_id = visitor->rule_id,
+		    .seconds = penalty_seconds,
+		};
+
+		COUNT(visitor->rule_id, penalties);
+		send_event(&penalty, connection);
+	}
+	if (report.action == HG_ACTION_RESET) return SK_DROP;
+	note_lookup(connection,
+		    report.action == HG_ACTION_NONE ? LOOKUP_OVER_LIMIT : LOOKUP_STEERED);
+	return SK_PASS;
+}
+
+/*
+ * What a new connection takes from each level: when its request is queued or, without a request,
+ * when it is established.
+ */
+static __always_inline void take_total(const struct visitor *visitor, const struct hg_rule *rule,
+				       bool is_half_open, bool takes_token)
+{
+	struct hg_totals *total;
+
+	is_half_open = is_half_open && rule->count_half_open == HG_HALF_OPEN_ALL;
+	takes_token = takes_token && rule->total_rate.interval_ns;
+	if (!is_half_open && !takes_token) return;
+
+	__u32 rule_id = visitor->rule_id;
+
+	total = bpf_map_lookup_elem(&totals, &rule_id);
+	if (!total) return;
+	if (is_half_open) window_add(&total->half_open, window_now(rule));
+	if (takes_token) take_token(&total->bucket, bpf_ktime_get_ns(), &rule->total_rate);
+}
+
+static __always_inline void take_network(const struct visitor *visitor, const struct hg_rule *rule,
+					 bool is_half_open, bool takes_token)
+{
+	const struct hg_rate *rate = &visitor->limits.network_rate;
+	struct hg_recent *entry;
+
+	is_half_open = is_half_open && rule->count_half_open == HG_HALF_OPEN_ALL &&
+		       rule->flags & HG_COUNT_NETWORKS;
+	takes_token = takes_token && rate->interval_ns;
+	if (!is_half_open && !takes_token) return;
+	entry = touch_recent(&visitor->network);
+	if (!entry) return;
+	if (is_half_open) window_add(&entry->half_open, window_now(rule));
+	if (takes_token) take_token(&entry->bucket, bpf_ktime_get_ns(), rate);
+}
+
+static __always_inline void take_client(const struct visitor *visitor, const struct hg_rule *rule,
+					bool is_half_open, bool takes_token)
+{
+	const struct hg_rate *rate = &visitor->limits.client_rate;
+	struct hg_recent *entry = touch_recent(&visitor->client);
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (!entry) return;
+	window_add(&entry->opened, hg_window_number(now, HG_OPENED_WINDOW_NS));
+	if (is_half_open)
+		window_add(&entry->half_open,
+			   hg_window_number(now, rule->handshake_timeout_ns ?: 1));
+	if (takes_token && rate->interval_ns) take_token(&entry->bucket, bpf_ktime_get_ns(), rate);
+}
+
+/*
+ * Takes a half-open slot and the tokens. An exempt client takes no tokens, and neither does one
+ * that is only let in because the rule is monitored (`is_over_limit`): nothing is taken from any
+ * bucket unless all admit.
+ */
+CHECKED_ONCE int take(const struct visitor *visitor, int is_half_open, int is_over_limit)
+{
+	if (!visitor) return 0;
+
+	const struct hg_rule *rule = rule_of(visitor);
+	if (!rule) return 0;
+
+	bool takes_token = rule->flags & HG_HAS_RATES && !visitor->exempt && !is_over_limit;
+
+	take_client(visitor, rule, is_half_open, takes_token);
+	take_network(visitor, rule, is_half_open, takes_token);
+	take_total(visitor, rule, is_half_open, takes_token);
+	return 0;
+}
+
+CHECKED_ONCE int give_back_half_open(const struct visitor *visitor)
+{
+	if (!visitor) return 0;
+
+	const struct hg_rule *rule = rule_of(visitor);
+	if (!rule) return 0;
+
+	__u32 now = window_now(rule);
+	struct hg_recent *client = bpf_map_lookup_elem(&recent, &visitor->client);
+
+	if (client) window_remove(&client->half_open, now);
+	if (rule->count_half_open != HG_HALF_OPEN_ALL) return 0;
+	if (rule->flags & HG_COUNT_NETWORKS) {
+		struct hg_recent *network = bpf_map_lookup_elem(&recent, &visitor->network);
+
+		if (network) window_remove(&network->half_open, now);
+	}
+	__u32 rule_id = visitor->rule_id;
+	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+
+	if (total) window_remove(&total->half_open, now);
+	return 0;
+}
+
+#endif /* HEADGATE_BPF_ADMIT_H */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The judge's own view of one SYN, for people. */
+#ifndef HEADGATE_BPF_EXPLAIN_H
+#define HEADGATE_BPF_EXPLAIN_H
+
+#include "policy.h"
+#include "verdict.h"
+
+static __always_inline struct hg_explained_level explained(struct level_state state)
+{
+	struct hg_explained_level level = {state.connections, state.half_open, state.bucket};
+
+	return level;
+}
+
+static __always_inline void explain_denial(struct hg_explanation *out, const struct hg_rule *rule,
+					   struct visitor *visitor, const struct hg_address *remote)
+{
+	const struct hg_denied *entry = find_denied(remote);
+	const struct hg_penalty *penalty = NULL;
+
+	if (entry) {
+		out->denied_until_ns = entry->until_ns;
+		out->denied_bits = entry->prefix_bits;
+	}
+	if (rule->penalty_after) penalty = bpf_map_lookup_elem(&penalties, &visitor->client);
+	if (penalty) {
+		out->penalty_until_ns = penalty->until_ns;
+		out->penalty_times = penalty->times;
+	}
+}
+
+/* The counts without regard to whether a limit needs them. */
+static __always_inline void explain_counts(struct hg_explanation *out, const struct hg_rule *rule,
+					   struct visitor *visitor)
+{
+	struct level_state client = read_client(visitor, rule);
+	struct level_state network = {};
+
+	client.connections = key_connections(&visitor->client);
+	if (rule->flags & (HG_COUNT_NETWORKS | HG_HAS_RATES)) {
+		network = read_network(visitor, rule);
+		network.connections = key_connections(&visitor->network);
+	}
+	out->levels[0] = explained(client);
+	out->levels[1] = explained(network);
+	out->levels[2] = explained(read_total(visitor, rule));
+}
+
+static __always_inline void explain_visitor(struct hg_explanation *out, struct visitor *visitor,
+					    const struct hg_address *remote)
+{
+	const struct hg_rule *rule = rule_of(visitor);
+
+	if (!rule) return;
+	out->rule = visitor->rule_id;
+	out->exempt = visitor->exempt;
+	out->override_bits = visitor->override_bits;
+	out->limits = visitor->limits;
+	out->client = visitor->client;
+	out->network =
+	    network_of(&visitor->client.address, visitor->rule_id, network_bits_of(rule, remote));
+	explain_counts(out, rule, visitor);
+	explain_denial(out, rule, visitor, remote);
+	out->reason = judge(visitor, remote);
+}
+
+#endif /* HEADGATE_BPF_EXPLAIN_H */

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/render.h"
+#include "common/version.h"
+#include "daemon/config/parse.h"
+#include "daemon/kernel/probe.h"
+#include "daemon/policy/policy.h"
+
+namespace headgate::cli {
+namespace {
+
+// What `headgated --check` does.
+Result<std::size_t> count_rules(const std::string& file) {
+  const auto config = config::load(file);
+  if (!config) return tl::unexpected(config.error());
+  const auto policy = policy::compile(*config, file);
+  if (!policy) return tl::unexpected(policy.error());
+  return config->rules.size();
+}
+
+int run_check(const Program& program, const std::string& file) {
+  const auto rules = count_rules(file);
+  if (!program.wants_json()) {
+    if (!rules) return program.complain(rules.error());
+    return program.print(file + ": good, " + std::to_string(*rules) + " rules\n");
+  }
+  Json json{{"is_good", rules.has_value()}};
+  if (rules) json["rules"] = *rules;
+  if (!rules) json["error"] = rules.error().to_string();
+  const int printed = program.print(dump(json));
+  return rules ? printed : kBad;
+}
+
+int run_doctor(const Program& program) {
+  const auto requirements = kernel::probe_requirements();
+  const int printed =
+      program.print(program.wants_json() ? doctor_json(requirements)
+                                         : doctor_text(requirements, Colour::of_stdout()));
+  const bool is_met = std::all_of(requirements.begin(), requirements.end(),
+                                  [](const auto& requirement) { return requirement.is_met; });
+  return is_met ? printed : kBad;
+}
+
+}  // namespace
+
+void add_local(Program& program) {
+  const auto file = std::make_shared<std::string>();
+  program
+      .add("check", "Validate a configuration file; needs no daemon",
+           "check /etc/headgate/headgate.yaml",
+           [&program, file] { return run_check(program, *file); })
+      ->add_option("file", *file, "Configuration file")
+      ->required();
+  program.add("doctor", "Does this machine have what headgate needs? Needs no daemon", "doctor",
+              [&program] { return run_doctor(program); });
+  program.add("version", "Print the version", "version -o json", [&program] {
+    const std::string version = kVersion;
+    return program.print(program.wants_json() ? dump({{"version", version}})
+                                              : "headgatectl " + version + "\n");
+  });
+}
+
+}  // namespace headgate::cli

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config/difference.h"
+
+#include <map>
+#include <unordered_map>
+
+#include "daemon/config/flatten.h"
+#include "daemon/config/timestamp.h"
+#include "daemon/config/words.h"
+
+namespace headgate::config {
+namespace {
+
+using Flat = std::map<std::string, std::string>;
+using Kind = Change::Kind;
+
+constexpr std::string_view kNone = "none";
+constexpr std::string_view kOverrides = "overrides[";
+
+std::string value_of(const Flat& flat, const std::string& key) {
+  const auto found = flat.find(key);
+  return found != flat.end() ? found->second : std::string(kNone);
+}
+
+struct Count {
+  std::size_t added = 0;
+  std::size_t removed = 0;
+  std::size_t changed = 0;
+
+  std::size_t all() const { return added + removed + changed; }
+
+  std::string text() const {
+    std::string out;
+    for (const auto& [number, what] : {std::pair(added, " added"), std::pair(removed, " removed"),
+                                       std::pair(changed, " changed")}) {
+      if (number > 0) out += (out.empty() ? "" : ", ") + std::to_string(number) + what;
+    }
+    return out;
+  }
+};
+
+// How two maps differ, by key.
+template <typename Map>
+Count compare(const Map& from, const Map& to) {
+  Count count;
+  for (const auto& [key, value] : from) {
+    const auto other = to.find(key);
+    if (other == to.end()) {
+      ++count.removed;
+    } else if (other->second != value) {
+      ++count.changed;
+    }
+  }
+  for (const auto& [key, value] : to) {
+    if (!from.contains(key)) ++count.added;
+  }
+  return count;
+}
+
+// The keys of both, each once, in order.
+std::vector<std::string> keys_of(const Flat& from, const Flat& to) {
+  Flat both = from;
+  both.insert(to.begin(), to.end());
+  std::vector<std::string> keys;
+  keys.reserve(both.size());
+  for (const auto& [key, value] : both) keys.push_back(key);
+  return keys;
+}
+
+void add_changed_keys(const Flat& from, const Flat& to, Kind kind, const std::string& rule,
+                      std::vector<Change>& into) {
+  for (const std::string& key : keys_of(from, to)) {
+    const std::string before = value_of(from, key);
+    const std::string after = value_of(to, key);
+    if (before != after) into.push_back({kind, rule, key, before, after});
+  }
+}
+
+// Splits off the overrides: by prefix, all that is said of one.
+Flat take_overrides(Flat& flat) {
+  Flat by_prefix;
+  auto at = flat.lower_bound(std::string(kOverrides));
+  while (at != flat.end() && at->first.starts_with(kOverrides)) {
+    const std::size_t end = at->first.find("].");
+    by_prefix[at->first.substr(0, end)] += at->first.substr(end) + "=" + at->second + "\n";
+    at = flat.erase(at);
+  }
+  return by_prefix;
+}
+
+void add_rule_changes(const Rule& from, const Rule& to, std::vector<Change>& into) {
+  Flat before = flatten(from);
+  Flat after = flatten(to);
+  Flat rest_before = before;
+  Flat rest_after = after;
+  const Count overrides = compare(take_overrides(rest_before), take_overrides(rest_after));
+  if (overrides.all() <= kMostOverrides) {
+    add_changed_keys(before, after, Kind::kChanged, from.name, into);
+    return;
+  }
+  add_changed_keys(rest_before, rest_after, Kind::kChanged, from.name, into);
+  into.push_back({Kind::kChanged, from.name, "overrides", "", overrides.text()});
+}
+
+void add_rules(const Config& from, const Config& to, std::vector<Change>& into) {
+  std::unordered_map<std::string_view, const Rule*> before;
+  std::unordered_map<std::string_view, const Rule*> after;
+  for (const Rule& rule : from.rules) before.emplace(rule.name, &rule);
+  for (const Rule& rule : to.rules) after.emplace(rule.name, &rule);
+  for (const Rule& rule : from.rules) {
+    const auto found = after.find(rule.name);
+    if (found == after.end()) {
+      into.push_back({Kind::kRemoved, rule.name, "", "", ""});
+    } else {
+      add_rule_changes(rule, *found->second, into);
+    }
+  }
+  for (const Rule& rule : to.rules) {
+    if (!before.contains(rule.name)) into.push_back({Kind::kAdded, rule.name, "", "", ""});
+  }
+}
+
+std::unordered_map<Prefix, bool> exempt_of(const Config& config) {
+  std::unordered_map<Prefix, bool> by_prefix;
+  for (const Exempt& exempt : config.clients.exempt) by_prefix.emplace(exempt.cidr, true);
+  return by_prefix;
+}
+
+using DenyText = std::pair<std::string_view, std::optional<std::chrono::sys_seconds>>;
+
+std::unordered_map<Prefix, DenyText> deny_of(const Config& config) {
+  std::unordered_map<Prefix, DenyText> by_prefix;
+  for (const Deny& deny : config.clients.deny) {
+    by_prefix.emplace(deny.cidr, DenyText(deny.reason, deny.until));
+  }
+  return by_prefix;
+}
+
+void add_summary(const std::string& key, const Count& count, std::vector<Change>& into) {
+  if (count.all() > 0) into.push_back({Kind::kChanged, "", key, "", count.text()});
+}
+
+// What is read only when the daemon starts.
+Flat start_values(const Config& config) {
+  const TableSizes& tables = config.tables;
+  return {
+      {"tables.connections", std::to_string(tables.connections)},
+      {"tables.clients", std::to_string(tables.clients)},
+      {"tables.recent", std::to_string(tables.recent)},
+      {"tables.penalties", std::to_string(tables.penalties)},
+      {"tables.denied", std::to_string(tables.denied)},
+      {"metrics.listen", config.metrics_listen.value_or(std::string(kOff))},
+      {"control.socket", config.control_socket},
+      {"cgroup", config.cgroup},
+      {"netns", config.netns},
+      {"replies.at_once", std::to_string(config.max_replies)},
+      {"reload.watch", std::string(word_for(kSwitch, config.watch))},
+  };
+}
+
+}  // namespace
+
+std::vector<Change> difference(const Config& from, const Config& to) {
+  std::vector<Change> changes;
+  add_rules(from, to, changes);
+  add_summary("clients.exempt", compare(exempt_of(from), exempt_of(to)), changes);
+  add_summary("clients.deny", compare(deny_of(from), deny_of(to)), changes);
+  add_changed_keys(start_values(from), start_values(to), Kind::kNeedsRestart, "", changes);
+  return changes;
+}
+
+std::string to_string(const Change& change) {
+  const std::string rule = "rule '" + change.rule + "'";
+  switch (change.kind) {
+    case Kind::kAdded:
+      return rule + ": added";
+    case Kind::kRemoved:
+      return rule + ": removed";
+    case Kind::kChanged:
+    case Kind::kNeedsRestart:
+      break;
+  }
+  std::string text = change.rule.empty() ? "" : rule + ": ";
+  text += change.key + ": ";
+  text += change.from.empty() ? change.to : change.from + " -> " + change.to;
+  return text + (change.kind == Kind::kNeedsRestart ? " (at the next start)" : "");
+}
+
+}  // namespace headgate::config

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "daemon/config/document.h"
+
+namespace headgate::config {
+
+// YAML in one line, safe inside a bracketed list or map, that parses to the same tree again: same
+// texts, same quotes or none where that matters. Aliases are written out.
+std::string to_flow_text(const Node& node);
+
+// Text without quotes where that is safe, else in double quotes with escapes.
+std::string scalar_text(std::string_view text);
+
+}  // namespace headgate::config

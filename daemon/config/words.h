@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "daemon/config/config.h"
+
+namespace headgate::config {
+
+// What each word in a configuration means, for whoever reads or writes one.
+template <typename T>
+struct Word {
+  std::string_view text;
+  T meaning;
+};
+
+inline constexpr Word<Mode> kModes[] = {{"enforce", Mode::kEnforce}, {"monitor", Mode::kMonitor}};
+
+inline constexpr Word<CountHalfOpen> kCountHalfOpen[] = {{"client", CountHalfOpen::kClient},
+                                                         {"all", CountHalfOpen::kAll},
+                                                         {"none", CountHalfOpen::kNone}};
+
+inline constexpr Word<OnLimit> kOnLimit[] = {
+    {"reset", OnLimit::kReset}, {"drop", OnLimit::kDrop}, {"reply", OnLimit::kReply}};
+
+inline constexpr Word<OnTableFull> kOnTableFull[] = {{"admit", OnTableFull::kAdmit},
+                                                     {"refuse", OnTableFull::kRefuse}};
+
+// ReplyKind::kRaw has no word: it is written with its text, { raw: "…" }.
+inline constexpr Word<ReplyKind> kReplyKinds[] = {{"http-429", ReplyKind::kHttp429},
+                                                  {"redis", ReplyKind::kRedis},
+                                                  {"mysql", ReplyKind::kMysql},
+                                                  {"postgresql", ReplyKind::kPostgresql},
+                                                  {"smtp-421", ReplyKind::kSmtp421}};
+
+inline constexpr Word<bool> kSwitch[] = {{"on", true}, {"off", false}};
+inline constexpr Word<bool> kTruth[] = {{"true", true}, {"false", false}};
+
+inline constexpr std::string_view kUnlimited = "unlimited";
+inline constexpr std::string_view kOff = "off";
+
+// The word for `meaning`; "" if there is none.
+template <typename T, std::size_t N>
+constexpr std::string_view word_for(const Word<T> (&words)[N], T meaning) {
+  for (const Word<T>& word : words) {
+    if (word.meaning == meaning) return word.text;
+  }
+  return "";
+}
+
+}  // namespace headgate::config

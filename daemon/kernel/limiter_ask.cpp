@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Limiter asks the kernel programs themselves.
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "daemon/kernel/address.h"
+#include "daemon/kernel/iterator.h"
+#include "daemon/kernel/limiter.h"
+#include "daemon/kernel/limiter_kernel.h"
+#include "daemon/kernel/map_io.h"
+
+namespace headgate::kernel {
+namespace {
+
+bpf_sk_lookup make_syn(const IpAddress& client, const IpAddress& server, std::uint16_t port) {
+  bpf_sk_lookup syn{};
+  const hg_address remote = to_abi(client);
+  const hg_address local = to_abi(server);
+  syn.protocol = IPPROTO_TCP;
+  syn.local_port = port;
+  if (client.family() == IpFamily::kIpv4) {
+    syn.family = AF_INET;
+    syn.remote_ip4 = remote.word[3];
+    syn.local_ip4 = local.word[3];
+  } else {
+    syn.family = AF_INET6;
+    std::memcpy(syn.remote_ip6, &remote, sizeof(remote));
+    std::memcpy(syn.local_ip6, &local, sizeof(local));
+  }
+  return syn;
+}
+
+hg_query make_query(const LiveFilter& filter) {
+  hg_query query{};
+  if (filter.client) {
+    query.client = to_abi(filter.client->address);
+    query.mask = mask_of(filter.client->address.family(), filter.client->length);
+  }
+  query.rule = filter.rule;
+  query.flags = filter.flags;
+  return query;
+}
+
+}  // namespace
+
+Result<hg_explanation> Limiter::explain(const IpAddress& client, const IpAddress& server,
+                                        std::uint16_t port) const {
+  if (client.family() != server.family()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "a client and a server address of one family would be right");
+  }
+  bpf_sk_lookup syn = make_syn(client, server, port);
+  bpf_test_run_opts options{};
+  options.sz = sizeof(options);
+  options.ctx_in = &syn;
+  options.ctx_size_in = sizeof(syn);
+  const std::lock_guard lock(kernel_->questions);
+  const int program = bpf_program__fd(kernel_->limiter->progs.explain);
+  if (bpf_prog_test_run_opts(program, &options) != 0) {
+    return fail_errno("cannot run the program that explains a verdict", errno);
+  }
+  return read_entry<hg_explanation>(kernel_->limiter->maps.explanation, 0);
+}
+
+Result<std::vector<hg_live>> Limiter::find(const LiveFilter& filter) const {
+  const std::lock_guard lock(kernel_->questions);
+  const auto asked =
+      write_entry(kernel_->limiter->maps.query, std::uint32_t{0}, make_query(filter));
+  if (!asked) return tl::unexpected(asked.error());
+  auto found = run_iterator(kernel_->sweep->progs.find_connections, *kernel_->netns);
+  if (!found) return tl::unexpected(found.error());
+  std::vector<hg_live> connections(found->size() / sizeof(hg_live));
+  std::memcpy(connections.data(), found->data(), connections.size() * sizeof(hg_live));
+  return connections;
+}
+
+}  // namespace headgate::kernel

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the policy, the deny list and the reply sockets of a Limiter change while it is in force.
+#include "daemon/kernel/address.h"
+#include "daemon/kernel/clock.h"
+#include "daemon/kernel/iterator.h"
+#include "daemon/kernel/limiter.h"
+#include "daemon/kernel/limiter_kernel.h"
+#include "daemon/kernel/map_io.h"
+
+namespace headgate::kernel {
+namespace {
+
+Result<void> set_listener(const bpf_map* map, std::uint32_t place, int fd) {
+  if (fd < 0) return {};
+  return write_entry(map, place, static_cast<std::uint64_t>(fd));
+}
+
+}  // namespace
+
+Result<void> set_listeners(const bpf_map* map, std::uint32_t place, const ListenerFds& listeners) {
+  if (auto set = set_listener(map, place, listeners.ipv4); !set) return set;
+  return set_listener(map, place + 1, listeners.ipv6);
+}
+
+Result<void> Limiter::set_reply_listeners(std::uint32_t number, const ListenerFds& listeners) {
+  const auto& maps = kernel_->limiter->maps;
+  for (const int fd : {listeners.ipv4, listeners.ipv6}) {
+    if (fd < 0) continue;
+    // Before anything is steered to it: what it accepts is not counted as the client's.
+    if (auto marked = write_entry(maps.reply_marks, fd, std::uint32_t{1}); !marked) return marked;
+  }
+  return set_listeners(maps.listeners, HG_REPLY_LISTENERS + 2 * number, listeners);
+}
+
+std::shared_ptr<const policy::Policy> Limiter::policy() const {
+  return kernel_->policy_in_force();
+}
+
+std::uint64_t Limiter::generation() const {
+  return kernel_->slots.generation();
+}
+
+// A number that was another rule's before must not inherit anything from it. Its connections are
+// counted elsewhere since that rule went.
+Result<void> Limiter::forget_rule(policy::RuleId id) {
+  const auto& maps = kernel_->limiter->maps;
+  const std::uint32_t index = id;
+  auto totals = read_entry<hg_totals>(maps.totals, index);
+  if (!totals) return tl::unexpected(totals.error());
+  const std::vector<hg_rule_stats> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  if (bpf_map__update_elem(maps.stats, &index, sizeof(index), none.data(),
+                           none.size() * sizeof(hg_rule_stats), BPF_ANY) != 0) {
+    return fail_errno("cannot write to map stats", errno);
+  }
+  std::vector<hg_client_key> stale;
+  const auto note = [&stale, id](const hg_client_key& key, const auto&) {
+    if (key.rule == id) stale.push_back(key);
+  };
+  for (const bpf_map* map : {maps.recent, maps.penalties}) {
+    stale.clear();
+    auto seen = map == maps.recent ? visit_entries<hg_client_key, hg_recent>(map, note)
+                                   : visit_entries<hg_client_key, hg_penalty>(map, note);
+    if (!seen) return seen;
+    for (const hg_client_key& key : stale) {
+      if (auto removed = remove_entry(map, key); !removed) return removed;
+    }
+  }
+  if (totals->half_open == 0 && totals->bucket == 0) return {};
+  totals->half_open = 0;
+  totals->bucket = 0;
+  return write_entry(maps.totals, index, *totals);
+}
+
+Result<std::uint64_t> Limiter::reconcile() {
+  const std::lock_guard lock(kernel_->questions);
+  const bpf_map* const query = kernel_->limiter->maps.query;
+  if (auto asked = write_entry(query, std::uint32_t{0}, hg_query{}); !asked) {
+    return tl::unexpected(asked.error());
+  }
+  if (auto done = run_iterator(kernel_->sweep->progs.reconcile, *kernel_->netns); !done) {
+    return fail("cannot count the open connections anew", done.error());
+  }
+  const auto answer = read_entry<hg_query>(query, 0);
+  if (!answer) return tl::unexpected(answer.error());
+  return answer->rekeyed;
+}
+
+Result<Change> Limiter::change(std::shared_ptr<const policy::Policy> policy) {
+  const std::lock_guard change(kernel_->change);
+  const auto former = kernel_->policy_in_force();
+  for (const auto& [id, rule] : policy->rules) {
+    if (former->rules.count(id) > 0) continue;
+    if (auto forgotten = forget_rule(id); !forgotten) return tl::unexpected(forgotten.error());
+  }
+  const bool is_rekeyed = policy::changes_keys(*former, *policy);
+  if (is_rekeyed) {
+    // A rule may come to cover connections that nobody has counted; their end must be seen.
+    if (auto hooked = hook_adopted(*kernel_); !hooked) return tl::unexpected(hooked.error());
+  }
+  if (auto done = kernel_->slots.put_in_force(*policy); !done) return tl::unexpected(done.error());
+  {
+    const std::lock_guard lock(kernel_->policy_lock);
+    kernel_->policy = std::move(policy);
+  }
+  Change report{generation(), 0};
+  if (is_rekeyed) {
+    auto rekeyed = reconcile();
+    if (!rekeyed) return tl::unexpected(rekeyed.error());
+    report.rekeyed = *rekeyed;
+  }
+  return report;
+}
+
+Result<void> Limiter::deny(const std::vector<Denial>& denials) {
+  std::vector<hg_prefix_key> keys;
+  std::vector<hg_denied> values;
+  keys.reserve(denials.size());
+  values.reserve(denials.size());
+  for (const Denial& denial : denials) {
+    keys.push_back(policy::key_of(denial.cidr, HG_PREFIX_DENIED, 0));
+    values.push_back({denial.until_ns, keys.back().prefix_bits, 0});
+  }
+  return update_batch(bpf_map__fd(kernel_->limiter->maps.denied), "denied", keys, values);
+}
+
+Result<void> Limiter::stop_denying(const std::vector<Prefix>& cidrs) {
+  for (const Prefix& cidr : cidrs) {
+    const hg_prefix_key key = policy::key_of(cidr, HG_PREFIX_DENIED, 0);
+    if (auto removed = remove_entry(kernel_->limiter->maps.denied, key); !removed) return removed;
+  }
+  return {};
+}
+
+void Limiter::set_any_denied(bool is_any) {
+  kernel_->slots.set_denied(is_any);
+}
+
+Result<std::vector<Penalised>> Limiter::penalties() const {
+  std::vector<Penalised> found;
+  const std::uint64_t now = monotonic_ns();
+  auto seen = visit_entries<hg_client_key, hg_penalty>(
+      kernel_->limiter->maps.penalties, [&](const hg_client_key& key, const hg_penalty& penalty) {
+        const std::uint64_t left = penalty.until_ns > now ? penalty.until_ns - now : 0;
+        found.push_back({key.rule, to_ip(key.address), left, penalty.times});
+      });
+  if (!seen) return tl::unexpected(seen.error());
+  return found;
+}
+
+Result<std::uint32_t> Limiter::end_penalties(const Prefix& clients) {
+  const hg_address mask = mask_of(clients.address.family(), clients.length);
+  const hg_address wanted = to_abi(clients.address);
+  const std::uint64_t now = monotonic_ns();
+  std::vector<hg_client_key> keys;
+  std::uint32_t ended = 0;
+  const bpf_map* const map = kernel_->limiter->maps.penalties;
+  auto seen = visit_entries<hg_client_key, hg_penalty>(
+      map, [&](const hg_client_key& key, const hg_penalty& penalty) {
+        if (!is_within(key.address, wanted, mask)) return;
+        keys.push_back(key);
+        if (penalty.until_ns > now) ++ended;
+      });
+  if (!seen) return tl::unexpected(seen.error());
+  for (const hg_client_key& key : keys) {
+    if (auto removed = remove_entry(map, key); !removed) return tl::unexpected(removed.error());
+  }
+  return ended;
+}
+
+}  // namespace headgate::kernel

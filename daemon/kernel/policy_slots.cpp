@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/kernel/policy_slots.h"
+
+#include <bpf/bpf.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "daemon/kernel/map_io.h"
+
+namespace headgate::kernel {
+namespace {
+
+using policy::PrefixEntry;
+
+constexpr std::size_t kPorts = 65'536;
+constexpr std::uint32_t kSmallTrie = 4096;
+// With more changes than this it is cheaper to fill a new trie than to change the old one.
+constexpr std::size_t kManyChanges = 4096;
+
+bool same_key(const PrefixEntry& a, const PrefixEntry& b) {
+  return std::memcmp(&a.first, &b.first, sizeof(a.first)) == 0;
+}
+
+// Waits until every program has ended that runs now (an RCU grace period).
+Result<void> wait_for_programs() {
+  if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0) {
+    return fail_errno("membarrier", errno);
+  }
+  return {};
+}
+
+Result<void> write_batch(int trie, const std::vector<PrefixEntry>& entries) {
+  std::vector<hg_prefix_key> keys;
+  std::vector<hg_prefix> values;
+  keys.reserve(entries.size());
+  values.reserve(entries.size());
+  for (const auto& [key, value] : entries) {
+    keys.push_back(key);
+    values.push_back(value);
+  }
+  return update_batch(trie, "prefixes", keys, values);
+}
+
+}  // namespace
+
+Result<PolicySlots> PolicySlots::open(const PolicyMaps& maps) {
+  PolicySlots slots;
+  slots.maps_ = maps;
+  auto control = MappedArray<hg_control>::open(maps.control);
+  if (!control) return tl::unexpected(control.error());
+  auto ports = MappedArray<hg_port>::open(maps.ports);
+  if (!ports) return tl::unexpected(ports.error());
+  auto rules = MappedArray<hg_rule>::open(maps.rules);
+  if (!rules) return tl::unexpected(rules.error());
+  slots.control_ = std::move(*control);
+  slots.ports_ = std::move(*ports);
+  slots.rules_ = std::move(*rules);
+  return slots;
+}
+
+Result<void> PolicySlots::put_in_force(const policy::Policy& policy) {
+  Result<std::uint32_t> slot = find_free();
+  if (!slot) return tl::unexpected(slot.error());
+  write_arrays(*slot, policy);
+  if (Result<void> written = write_prefixes(*slot, policy); !written) return written;
+
+  hg_control* const control = control_.at(0);
+  store(control->slot, *slot);
+  __atomic_store_n(&control->generation, control->generation + 1, __ATOMIC_RELEASE);
+  for (Slot& other : slots_) {
+    if (other.state == State::kActive) other.state = State::kRetired;
+  }
+  slots_[*slot].state = State::kActive;
+  return {};
+}
+
+// One grace period frees every retired slot, so that not each change has to wait for one.
+Result<std::uint32_t> PolicySlots::find_free() {
+  for (int attempt = 0;; ++attempt) {
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+      if (slots_[slot].state == State::kFree) return slot;
+    }
+    if (attempt > 0) return fail(ErrorCode::kInternal, "no policy slot is free");
+    if (Result<void> waited = wait_for_programs(); !waited) return tl::unexpected(waited.error());
+    for (Slot& slot : slots_) {
+      if (slot.state == State::kRetired) slot.state = State::kFree;
+    }
+  }
+}
+
+void PolicySlots::write_arrays(std::uint32_t slot, const policy::Policy& policy) {
+  hg_port* const ports = ports_.at(slot * kPorts);
+  std::memset(ports, 0, kPorts * sizeof(*ports));
+  for (const auto& [number, port] : policy.ports) ports[number] = port;
+
+  hg_rule* const rules = rules_.at(std::size_t{slot} * HG_MAX_RULES);
+  std::memset(rules, 0, HG_MAX_RULES * sizeof(*rules));
+  for (const auto& [id, rule] : policy.rules) rules[id] = rule.limits;
+}
+
+Result<void> PolicySlots::write_prefixes(std::uint32_t index, const policy::Policy& policy) {
+  Slot& slot = slots_[index];
+  if (slot.prefixes.empty() && policy.prefixes.empty()) return {};
+  const bool fits = slot.trie && policy.prefixes.size() + slot.prefixes.size() <= slot.capacity;
+  const bool is_small = policy.prefixes.size() + slot.prefixes.size() <= kManyChanges;
+  Result<void> done =
+      fits && is_small ? update_trie(slot, policy.prefixes) : replace_trie(index, policy.prefixes);
+  if (done) {
+    slot.prefixes = policy.prefixes;
+  } else {
+    slot.trie.reset();  // what it holds is not known: never change it, replace it
+    slot.capacity = 0;
+  }
+  return done;
+}
+
+Result<void> PolicySlots::update_trie(Slot& slot, const std::vector<PrefixEntry>& wanted) {
+  auto next = wanted.begin();
+  for (const PrefixEntry& old : slot.prefixes) {
+    next = std::find_if(next, wanted.end(), [&old](const PrefixEntry& entry) {
+      return !policy::is_before(entry.first, old.first);
+    });
+    if (next != wanted.end() && same_key(*next, old)) continue;
+    if (bpf_map_delete_elem(slot.trie.get(), &old.first) != 0 && errno != ENOENT) {
+      return fail_errno("cannot remove from map prefixes", errno);
+    }
+  }
+  return write_batch(slot.trie.get(), wanted);
+}
+
+Result<void> PolicySlots::replace_trie(std::uint32_t index,
+                                       const std::vector<PrefixEntry>& wanted) {
+  const auto size = static_cast<std::uint32_t>(wanted.size());
+  const std::uint32_t capacity = std::max(kSmallTrie, std::bit_ceil(size));
+  bpf_map_create_opts options{};
+  options.sz = sizeof(options);
+  options.map_flags = BPF_F_NO_PREALLOC;
+  UniqueFd trie(bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "prefix_trie", sizeof(hg_prefix_key),
+                               sizeof(hg_prefix), capacity, &options));
+  if (!trie) return fail_errno("cannot make a map of prefixes", errno);
+  if (Result<void> written = write_batch(trie.get(), wanted); !written) return written;
+  const int fd = trie.get();
+  if (bpf_map_update_elem(bpf_map__fd(maps_.prefixes), &index, &fd, BPF_ANY) != 0) {
+    return fail_errno("cannot write to map prefixes", errno);
+  }
+  slots_[index].trie = std::move(trie);
+  slots_[index].capacity = capacity;
+  return {};
+}
+
+}  // namespace headgate::kernel

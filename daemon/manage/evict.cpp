@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/manage/evict.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <tuple>
+
+#include "daemon/kernel/address.h"
+
+namespace headgate::manage {
+namespace {
+
+using Key = std::tuple<policy::RuleId, IpAddress>;
+
+// The network that a connection is counted for, as an address; cut at `bits` of 128.
+IpAddress cut(const hg_address& client, unsigned bits) {
+  IpAddress::Bytes bytes = kernel::to_ip(client).bytes();
+  for (unsigned bit = bits; bit < 128; ++bit) {
+    bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] & ~(0x80U >> (bit % 8)));
+  }
+  return IpAddress(bytes);
+}
+
+struct Account {
+  std::map<Key, std::uint32_t> clients;
+  std::map<Key, std::uint32_t> networks;
+  std::map<policy::RuleId, std::uint32_t> totals;
+
+  // The three counts that one connection is in.
+  std::array<std::uint32_t*, 3> counts_of(const hg_live& live) {
+    return {&clients[{live.rule, kernel::to_ip(live.client)}],
+            live.network_bits == HG_NO_NETWORK
+                ? nullptr
+                : &networks[{live.rule, cut(live.client, live.network_bits)}],
+            &totals[live.rule]};
+  }
+};
+
+struct Limits {
+  bool is_exempt = false;
+  std::array<std::uint32_t, 3> connections{};  // client, network, total
+};
+
+Limits limits_of(const policy::Policy& policy, const hg_rule& rule, const hg_live& live) {
+  const IpAddress remote = kernel::to_ip(live.remote);
+  const std::uint8_t bits = remote.family() == IpFamily::kIpv4 ? 32 : 128;
+  const Prefix client{remote, bits};
+  Limits limits{false, {rule.limits.per_client, rule.limits.per_network, rule.total}};
+  if (policy::longest_match(policy, HG_PREFIX_EXEMPT, 0, client) != nullptr)
+    limits.is_exempt = true;
+  const auto* override = policy::longest_match(policy, HG_PREFIX_OVERRIDE, live.rule, client);
+  if (override != nullptr) {
+    limits.is_exempt = limits.is_exempt || override->second.exempt != 0;
+    limits.connections[0] = override->second.limits.per_client;
+    limits.connections[1] = override->second.limits.per_network;
+  }
+  return limits;
+}
+
+}  // namespace
+
+std::vector<hg_live> find_excess(const policy::Policy& policy, std::vector<hg_live> live,
+                                 const Prefix& cidr) {
+  std::sort(live.begin(), live.end(), [](const hg_live& a, const hg_live& b) {
+    return std::tuple(a.opened, a.cookie) > std::tuple(b.opened, b.cookie);
+  });
+  Account account;
+  for (const hg_live& connection : live) {
+    for (std::uint32_t* count : account.counts_of(connection)) {
+      if (count != nullptr) ++*count;
+    }
+  }
+  const hg_address wanted = kernel::to_abi(cidr.address);
+  const hg_address mask = kernel::mask_of(cidr.address.family(), cidr.length);
+  std::vector<hg_live> excess;
+  for (const hg_live& connection : live) {
+    const auto rule = policy.rules.find(connection.rule);
+    if (rule == policy.rules.end() || !kernel::is_within(connection.remote, wanted, mask)) continue;
+    const Limits limits = limits_of(policy, rule->second.limits, connection);
+    if (limits.is_exempt) continue;
+    const auto counts = account.counts_of(connection);
+    bool is_beyond = false;
+    for (std::size_t level = 0; level < counts.size(); ++level) {
+      is_beyond =
+          is_beyond || (counts[level] != nullptr && *counts[level] > limits.connections[level]);
+    }
+    if (!is_beyond) continue;
+    excess.push_back(connection);
+    for (std::uint32_t* count : counts) {
+      if (count != nullptr) --*count;
+    }
+  }
+  return excess;
+}
+
+}  // namespace headgate::manage

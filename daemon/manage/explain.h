@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/config/config.h"
+#include "daemon/manage/manager.h"
+
+namespace headgate::manage {
+
+// What the kernel's judge has found, in the words of the configuration that its policy was compiled
+// from: all but the deny entry's reason, which only the deny book knows. Pure.
+Explanation to_explanation(const hg_explanation& found, const config::Rule& rule,
+                           const hg_rule& compiled, const IpAddress& client);
+
+// How long until a client that was refused for this might be admitted: until the deny entry, the
+// penalty or the wait for a token ends; for a limit of connections nobody knows: one second.
+std::chrono::seconds retry_after(const hg_explanation& found, const hg_rule& rule);
+
+}  // namespace headgate::manage

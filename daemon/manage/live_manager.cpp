@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/manage/live_manager.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/config/file.h"
+#include "daemon/config/parse.h"
+#include "daemon/config/settings_file.h"
+
+namespace headgate::manage {
+namespace {
+
+// What takes effect only at the next start stays as it was, so that it is still told as pending.
+void keep_fixed(const config::Config& from, config::Config& to) {
+  to.tables = from.tables;
+  to.metrics_listen = from.metrics_listen;
+  to.control_socket = from.control_socket;
+  to.cgroup = from.cgroup;
+  to.netns = from.netns;
+  to.watch = from.watch;
+  to.max_replies = from.max_replies;
+}
+
+std::vector<config::Setting> together(const std::vector<config::Setting>& persistent,
+                                      const std::vector<config::Setting>& transient) {
+  std::vector<config::Setting> all = persistent;
+  for (const config::Setting& setting : transient) config::put_setting(all, setting);
+  return all;
+}
+
+bool has_same(const std::vector<config::Setting>& a, const std::vector<config::Setting>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
+    return one.rule == other.rule && one.key == other.key && one.value == other.value;
+  });
+}
+
+bool remove_setting(std::vector<config::Setting>& settings, const std::string& rule,
+                    const std::string& key) {
+  const auto end = std::remove_if(settings.begin(), settings.end(), [&](const auto& setting) {
+    return setting.rule == rule && setting.key == key;
+  });
+  const bool found = end != settings.end();
+  settings.erase(end, settings.end());
+  return found;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LiveManager>> LiveManager::start(
+    Source source, std::shared_ptr<const kernel::NetworkNamespace> netns,
+    const kernel::Cgroup& cgroup) {
+  auto policy = policy::compile(source.config, source.path);
+  if (!policy) return tl::unexpected(policy.error());
+  std::unique_ptr<LiveManager> manager(new LiveManager);
+  manager->netns_ = netns;
+  auto killer = kernel::SocketKiller::open(*netns);
+  if (!killer) return tl::unexpected(killer.error());
+  manager->killer_ = std::make_unique<kernel::SocketKiller>(std::move(*killer));
+
+  const auto compiled = std::make_shared<const policy::Policy>(*std::move(policy));
+  auto limiter = kernel::Limiter::start(compiled, source.config, netns, cgroup);
+  if (!limiter) return tl::unexpected(limiter.error());
+  manager->limiter_ = std::make_unique<kernel::Limiter>(std::move(*limiter));
+  manager->in_force_ = std::make_shared<const InForce>(InForce{source.config, compiled, nullptr});
+
+  LiveManager* const raw = manager.get();
+  auto replies = reply::ReplyServer::start(
+      source.config.max_replies,
+      [raw](const reply::Refused& refused) { return raw->when_again(refused); });
+  if (!replies) return tl::unexpected(replies.error());
+  manager->replies_ = std::make_unique<reply::ReplyServer>(std::move(*replies));
+  if (auto opened = manager->open_replies(*compiled); !opened) {
+    return tl::unexpected(opened.error());
+  }
+  const Clocks now = Clocks::now();
+  manager->wall_clock_offset_ns_ = now.wall_clock_offset_ns();
+  const auto orders = manager->deny_book_.set_configured(source.config.clients.deny, now);
+  if (auto done = manager->follow(orders); !done) return tl::unexpected(done.error());
+  manager->source_ = std::move(source);
+  manager->reload_status_ = {manager->limiter_->generation(), true, now.wall, {}};
+  return manager;
+}
+
+LiveManager::~LiveManager() {
+  hub_.close();
+}
+
+std::shared_ptr<const LiveManager::InForce> LiveManager::in_force() const {
+  const std::lock_guard lock(pointers_);
+  return in_force_;
+}
+
+std::string LiveManager::rule_name(policy::RuleId id) const {
+  const auto now = in_force();
+  for (const auto& policy : {now->policy, now->former}) {
+    if (!policy) continue;
+    const auto rule = policy->rules.find(id);
+    if (rule != policy->rules.end()) return rule->second.name;
+  }
+  return "?";
+}
+
+// --- changes; the caller of the private ones holds changes_
+// ----------------------------------------
+
+Result<void> LiveManager::open_replies(const policy::Policy& policy) {
+  for (const auto& [reply, number] : policy.numbers.replies) {
+    if (std::count(open_replies_.begin(), open_replies_.end(), number) > 0) continue;
+    reply::Listeners listeners;
+    auto opened = netns_->run_inside([&listeners]() -> Result<void> {
+      auto found = reply::open_listeners();
+      if (!found) return tl::unexpected(found.error());
+      listeners = std::move(*found);
+      return {};
+    });
+    if (!opened) return opened;
+    const kernel::ListenerFds fds{listeners.ipv4.get(), listeners.ipv6.get()};
+    // The server first: once the kernel knows them, clients come.
+    auto added = replies_->add(number, reply, std::move(listeners));
+    if (!added) return added;
+    open_replies_.push_back(number);
+    if (auto set = limiter_->set_reply_listeners(number, fds); !set) return set;
+  }
+  return {};
+}
+
+void LiveManager::close_replies(const policy::Policy& policy) {
+  const auto is_used = [&policy](std::uint32_t number) {
+    return std::any_of(policy.numbers.replies.begin(), policy.numbers.replies.end(),
+                       [number](const auto& reply) { return reply.second == number; });
+  };
+  for (auto number = open_replies_.begin(); number != open_replies_.end();) {
+    if (is_used(*number)) {
+      ++number;
+      continue;
+    }
+    replies_->remove(*number);
+    number = open_replies_.erase(number);
+  }
+}
+
+Result<ReloadReport> LiveManager::put_in_force(Source next) {
+  const auto begin = Clock::now();
+  const auto now = in_force();
+  ReloadReport report;
+  report.changes = config::difference(now->config, next.config);
+  keep_fixed(now->config, next.config);
+  if (deny_book_.size_with_configured(next.config.clients.deny) > next.config.tables.denied) {
+    return fail(ErrorCode::kInvalidArgument,
+                next.path +
+                    ": 'clients.deny' and the entries of operators are more than "
+                    "tables.denied (" +
+                    std::to_string(next.config.tables.denied) + "); fewer would be right");
+  }
+  auto policy = policy::compile(next.config, next.path, now->policy->numbers);
+  if (!policy) return tl::unexpected(policy.error());
+  const auto compiled = std::make_shared<const policy::Policy>(*std::move(policy));
+  if (auto opened = open_replies(*compiled); !opened) return tl::unexpected(opened.error());
+  const auto changed = limiter_->change(compiled);
+  if (!changed) return tl::unexpected(changed.error());
+  {
+    const std::lock_guard lock(pointers_);
+    in_force_ = std::make_shared<const InForce>(InForce{next.config, compiled, now->policy});
+  }
+  close_replies(*compiled);
+  const auto orders = deny_book_.set_configured(next.config.clients.deny, Clocks::now());
+  source_ = std::move(next);
+  if (auto done = follow(orders); !done) return tl::unexpected(done.error());
+  report.generation = changed->generation;
+  report.rekeyed = changed->rekeyed;
+  report.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+  return report;
+}
+
+void LiveManager::note_reload(const Result<ReloadReport>& report) {
+  observe::Event event;
+  event.time = std::chrono::system_clock::now();
+  event.kind = report ? "reload" : "reload_failed";
+  event.text = report ? "generation " + std::to_string(report->generation) + ", " +
+                            std::to_string(report->changes.size()) + " changes"
+                      : report.error().to_string();
+  {
+    const std::lock_guard lock(pointers_);
+    reload_status_ = {limiter_->generation(), report.has_value(), event.time,
+                      report ? std::string() : report.error().to_string()};
+  }
+  hub_.publish(event);
+}
+
+Result<ReloadReport> LiveManager::reload() {
+  const std::lock_guard lock(changes_);
+  return reload_from(Source::load(source_.path), Clock::now());
+}
+
+Result<std::optional<ReloadReport>> LiveManager::reload_if_changed() {
+  const std::lock_guard lock(changes_);
+  const auto begin = Clock::now();
+  auto source = Source::load(source_.path);
+  if (source && source->text == source_.text && has_same(source->persistent, source_.persistent)) {
+    return std::nullopt;
+  }
+  auto report = reload_from(std::move(source), begin);
+  if (!report) return tl::unexpected(report.error());
+  return *report;
+}
+
+// The caller holds changes_.
+Result<ReloadReport> LiveManager::reload_from(Result<Source> source, Clock::time_point begin) {
+  Result<ReloadReport> report =
+      source ? put_in_force(*std::move(source))
+             : Result<ReloadReport>(tl::unexpected(std::move(source).error()));
+  if (report) {
+    report->took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+  }
+  note_reload(report);
+  return report;
+}
+
+Result<ReloadReport> LiveManager::set(const config::Setting& setting, bool persist) {
+  const std::lock_guard lock(changes_);
+  Source next = source_;
+  config::put_setting(persist ? next.persistent : next.transient, setting);
+  // A later `set` without persist must not hide the value that is to stay.
+  if (persist) remove_setting(next.transient, setting.rule, setting.key);
+  auto config = config::parse(next.text, next.path, together(next.persistent, next.transient));
+  if (!config) return tl::unexpected(config.error());
+  next.config = *std::move(config);
+  return put_settings(std::move(next), persist);
+}
+
+Result<ReloadReport> LiveManager::unset(const std::string& rule, const std::string& key,
+                                        bool persist) {
+  const std::lock_guard lock(changes_);
+  Source next = source_;
+  const bool was_transient = remove_setting(next.transient, rule, key);
+  const bool was_persistent = persist && remove_setting(next.persistent, rule, key);
+  if (!was_transient && !was_persistent) {
+    return fail(ErrorCode::kNotFound, "'" + key + "' of rule '" + rule + "' is not set" +
+                                          (persist ? "" : " (or only with --persist)") +
+                                          "; see headgatectl diff");
+  }
+  auto config = config::parse(next.text, next.path, together(next.persistent, next.transient));
+  if (!config) return tl::unexpected(config.error());
+  next.config = *std::move(config);
+  return put_settings(std::move(next), was_persistent);
+}
+
+// The set file first: what cannot be kept is not put in force. If it cannot be put in force, the
+// file is as before.
+Result<ReloadReport> LiveManager::put_settings(Source next, bool persist) {
+  const std::string file = config::settings_path(next.path);
+  const std::vector<config::Setting> former = source_.persistent;
+  if (auto good = policy::compile(next.config, next.path, in_force()->policy->numbers); !good) {
+    return tl::unexpected(good.error());
+  }
+  if (persist) {
+    if (auto saved = config::save_settings(file, next.persistent); !saved) {
+      return tl::unexpected(saved.error());
+    }
+  }
+  Result<ReloadReport> report = put_in_force(std::move(next));
+  if (!report && persist) {
+    if (auto restored = config::save_settings(file, former); !restored) {
+      return fail("cannot put in force, nor take back " + file, report.error());
+    }
+  }
+  note_reload(report);
+  return report;
+}
+
+Result<Manager::Difference> LiveManager::diff() const {
+  const std::lock_guard lock(changes_);
+  auto text = config::read_file(source_.path);
+  if (!text) return tl::unexpected(text.error());
+  auto on_disk = config::parse(*text, source_.path);
+  if (!on_disk) return tl::unexpected(on_disk.error());
+  return Difference{config::difference(*on_disk, source_.config), source_.persistent,
+                    source_.transient};
+}
+
+}  // namespace headgate::manage

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/config/config.h"
+#include "daemon/config/overlay.h"
+
+namespace headgate::manage {
+
+// A configuration as it was read, with what can be set on top of it.
+struct Source {
+  std::string path;
+  std::string text;                         // of the file, when it was last put in force
+  std::vector<config::Setting> persistent;  // from the set file
+  std::vector<config::Setting> transient;   // set without `persist`
+  config::Config config;                    // all of them together
+
+  static Result<Source> load(const std::string& path);
+};
+
+}  // namespace headgate::manage

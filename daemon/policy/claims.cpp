@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/policy/claims.h"
+
+#include "daemon/config/error.h"
+#include "daemon/config/listen.h"
+
+namespace headgate::policy {
+
+Result<void> Claims::add(RuleId id, const config::Rule& rule, const config::Listen& listen) {
+  const std::size_t ports = 1U + listen.last_port - listen.first_port;
+  if (listen.address && addressed_.size() + ports > kMaxListenEntries) {
+    config::Listen bare = listen;
+    bare.address.reset();
+    return config::fail_at(file_, listen.position,
+                           "'listen' entries with an address claim more than " +
+                               std::to_string(kMaxListenEntries) + " ports in all rules; " +
+                               config::quote(config::to_string(bare)) +
+                               " for every address would be right");
+  }
+  const Claim claim{id, &rule, &listen};
+  for (unsigned number = listen.first_port; number <= listen.last_port; ++number) {
+    const auto port = static_cast<std::uint16_t>(number);
+    const auto [first, is_new] = listen.address
+                                     ? insert(addressed_, Key(port, *listen.address), claim)
+                                     : insert(bare_, port, claim);
+    if (!is_new) return duplicate(port, claim, first);
+  }
+  return {};
+}
+
+void Claims::write_to(Policy& policy) const {
+  for (const auto& [port, claim] : bare_) policy.ports[port].rule = claim.id;
+  for (const auto& [key, claim] : addressed_) {
+    const auto& [port, prefix] = key;
+    policy.ports[port].has_addresses = 1;
+    hg_prefix value{};
+    value.rule = claim.id;
+    policy.prefixes.emplace_back(key_of(prefix, HG_PREFIX_LISTEN, port), value);
+  }
+}
+
+tl::unexpected<Error> Claims::duplicate(std::uint16_t port, const Claim& claim,
+                                        const Claim& first) const {
+  config::Listen one = *claim.listen;
+  one.first_port = one.last_port = port;
+  const bool same_rule = first.id == claim.id;
+  return config::fail_at(
+      file_, claim.listen->position,
+      "rule '" + claim.rule->name + "' claims " + config::quote(config::to_string(one)) +
+          (same_rule ? " twice, first at " : ", which rule '" + first.rule->name + "' has at ") +
+          config::where(file_, first.listen->position) +
+          "; one entry for a port and address would be right");
+}
+
+}  // namespace headgate::policy

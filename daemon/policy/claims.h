@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "daemon/policy/policy.h"
+
+namespace headgate::policy {
+
+// Which `listen` entry has claimed what so far. `file` and the configuration outlive it.
+class Claims {
+ public:
+  explicit Claims(const std::string& file) : file_(file) {}
+
+  Result<void> add(RuleId id, const config::Rule& rule, const config::Listen& listen);
+  // Adds ports and prefixes of kind HG_PREFIX_LISTEN.
+  void write_to(Policy& policy) const;
+
+ private:
+  struct Claim {
+    RuleId id;
+    const config::Rule* rule;
+    const config::Listen* listen;
+  };
+  using Key = std::pair<std::uint16_t, Prefix>;
+
+  template <typename K>
+  static std::pair<Claim, bool> insert(std::map<K, Claim>& claims, const K& key,
+                                       const Claim& claim) {
+    const auto [place, is_new] = claims.emplace(key, claim);
+    return {place->second, is_new};
+  }
+  tl::unexpected<Error> duplicate(std::uint16_t port, const Claim& claim, const Claim& first) const;
+
+  const std::string& file_;
+  std::map<std::uint16_t, Claim> bare_;
+  std::map<Key, Claim> addressed_;
+};
+
+}  // namespace headgate::policy

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/policy/policy.h"
+
+namespace headgate::policy {
+
+// A rule's settings as the kernel programs read them. `has_exempt`: the configuration exempts some
+// clients from every rule.
+hg_rule compile_rule(const config::Rule& rule, const Numbers& numbers, bool has_exempt);
+
+// The limits of clients of `rule` that `override` names.
+hg_prefix compile_override(const config::Override& override, const hg_rule& rule);
+
+}  // namespace headgate::policy
