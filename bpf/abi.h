@@ -73,7 +73,7 @@ HG_SIZE_IS(struct hg_address, 16);
  *
  * Map `control`, one entry.
  */
-#define HG_POLICY_SLOTS 4
+#define HG_POLICY_SLOTS 8
 struct hg_control {
 	__u32 slot;
 	__u32 denied;      /* is there any entry in map `denied`? */

@@ -10,15 +10,16 @@
 #include "abi.h"
 
 /*
- * The word as `rate` can have left it. A bucket that was emptied under a slower rate, or beyond
- * what CPUs can take at once, owes at most `debt` tokens under this one.
+ * The word as `rate` can have left it: the CPUs that all found the last token owe at most `debt` of
+ * them. A word beyond that was left by a slower rate or a larger burst, and must not keep a client
+ * out for as long as those would have: one token is there.
  */
 static inline __u64 hg_bucket_bounded(__u64 bucket, __u64 now_ns, const struct hg_rate *rate,
 				      __u32 debt)
 {
-	__u64 latest = now_ns + rate->tolerance_ns + debt * rate->interval_ns;
+	__u64 last_token = now_ns + rate->tolerance_ns;
 
-	return bucket > latest ? latest : bucket;
+	return bucket > last_token + debt * rate->interval_ns ? last_token : bucket;
 }
 
 /* Is there a token? */

@@ -6,10 +6,14 @@
 #include "policy.h"
 #include "verdict.h"
 
-static __always_inline struct hg_explained_level explained(struct level_state state)
+/* With the bucket as the judge sees it. */
+static __always_inline struct hg_explained_level
+explained(struct level_state state, const struct hg_rate *rate, __u64 now)
 {
 	struct hg_explained_level level = {state.connections, state.half_open, state.bucket};
 
+	if (rate->interval_ns)
+		level.bucket = hg_bucket_bounded(state.bucket, now, rate, possible_cpus);
 	return level;
 }
 
@@ -42,9 +46,9 @@ static __always_inline void explain_counts(struct hg_explanation *out, const str
 		network = read_network(visitor, rule);
 		network.connections = key_connections(&visitor->network);
 	}
-	out->levels[0] = explained(client);
-	out->levels[1] = explained(network);
-	out->levels[2] = explained(read_total(visitor, rule));
+	out->levels[0] = explained(client, &visitor->limits.client_rate, out->now_ns);
+	out->levels[1] = explained(network, &visitor->limits.network_rate, out->now_ns);
+	out->levels[2] = explained(read_total(visitor, rule), &rule->total_rate, out->now_ns);
 }
 
 static __always_inline void explain_visitor(struct hg_explanation *out, struct visitor *visitor,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/app.h"
 
+#include <sys/resource.h>
+
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -40,6 +42,15 @@ Result<std::unique_ptr<prometheus::Exposer>> open_metrics(const config::Config& 
   }
 }
 
+// Each caller and each connection that is being answered takes one. The soft limit of 1,024 is for
+// programs that use select().
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 std::string count_of_rules(std::size_t count) {
   return std::to_string(count) + (count == 1 ? " rule" : " rules");
 }
@@ -71,6 +82,7 @@ Result<void> run_daemon(manage::Source source) {
   const auto start_time = std::chrono::system_clock::now();
   const config::Config config = source.config;
   const std::string config_file = source.path;
+  raise_file_limit();
   const auto signals = runtime::Signals::block();
   if (!signals) return tl::unexpected(signals.error());
   auto opened = kernel::NetworkNamespace::open(config.netns);

@@ -45,7 +45,8 @@ void add_clients(Program& program) {
                    "Most first, by connections, refused (lately) or rate (a second)")
       ->check(CLI::IsMember({"connections", "refused", "rate"}))
       ->capture_default_str();
-  command->add_option("--min", arguments->at_least, "Only with so many of what it sorts by");
+  command->add_option("--min", arguments->at_least, "Only with so many of what it sorts by")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--limit", arguments->limit, "Show at most so many")
       ->check(CLI::Range(1U, 100'000'000U))
       ->capture_default_str();

@@ -84,23 +84,80 @@ class HeadgatectlTest(CliTest):
     def test_doctor_finds_nothing_wrong_where_the_tests_run(self):
         self.assertTrue(self.ctl(0, "doctor").stdout.strip())
 
-    def test_usage(self):
+    def test_check_as_json(self):
+        self.assertEqual(json.loads(self.ctl(0, "check", self.good, "-o", "json").stdout),
+                         {"is_good": True, "rules": 1})
+        bad = json.loads(self.ctl(1, "check", self.bad, "-o", "json").stdout)
+        self.assertFalse(bad["is_good"])
+        self.assertIn(f"{self.bad}:3:", bad["error"])
+
+    def test_check_says_the_same_as_the_daemon(self):
+        for path in (self.good, self.bad, self.directory, self.directory / "missing.yaml"):
+            with self.subTest(path=path):
+                ours = run(program("headgatectl"), "check", path)
+                daemons = run(program("headgated"), "--config", path, "--check")
+                self.assertEqual(ours.returncode, daemons.returncode)
+                self.assertEqual(ours.stdout, daemons.stdout)
+                self.assertEqual(ours.stderr.removeprefix("headgatectl: "),
+                                 daemons.stderr.removeprefix("headgated: "))
+
+    def test_every_command_has_help_with_an_example(self):
         help_text = self.ctl(0, "--help").stdout
-        for verb in ("status", "clients", "check", "doctor", "version"):
-            self.assertIn(verb, help_text)
-        self.ctl(2)
-        self.ctl(2, "nonsense")
-        self.ctl(2, "check")
-        self.ctl(2, "-o", "xml", "status")
-        self.ctl(2, "clients", "--limit", "many")
+        for command in self.COMMANDS:
+            with self.subTest(command=command):
+                self.assertIn(command[0], help_text)
+                self.assertIn(f"Example: headgatectl {' '.join(command)}",
+                              self.ctl(0, *command, "--help").stdout)
+
+    COMMANDS = [("status",), ("clients",), ("explain",), ("events",), ("reload",), ("set",),
+                ("unset",), ("diff",), ("deny",), ("deny", "add"), ("deny", "del"),
+                ("deny", "list"), ("evict",), ("check",), ("doctor",), ("version",)]
+
+    def test_usage(self):
+        for arguments in (
+                [], ["nonsense"], ["check"], ["-o", "xml", "status"],
+                ["clients", "--limit", "many"], ["clients", "--limit", "0"],
+                ["clients", "--sort", "name"], ["clients", "--min", "-1"],
+                ["set"], ["set", "web"], ["set", "web", "mode"], ["set", "web", "=1"],
+                ["set", "web", "mode="], ["unset", "web"],
+                ["deny"], ["deny", "add"], ["deny", "del"], ["deny", "add", "10.0.0.1/8"],
+                ["deny", "add", "host.example"], ["deny", "add", "::1", "--for", "0s"],
+                ["deny", "add", "::1", "--for", "soon"],
+                ["deny", "add", "::1", "--until", "2000-01-01T00:00:00Z"],
+                ["deny", "add", "::1", "--for", "1m", "--until", "2100-01-01T00:00:00Z"],
+                ["evict"], ["evict", "all"], ["explain"], ["explain", "10.0.0.0/8"],
+                ["explain", "::1", "--port", "0"], ["explain", "::1", "--port", "65536"],
+                ["explain", "::1", "--port", "1", "--rule", "web"],
+                ["explain", "::1", "--rule", "web", "--server", "::1"], ["events"]):
+            with self.subTest(arguments=arguments):
+                done = self.ctl(2, *arguments)
+                self.assertEqual(done.stdout, "")
+                self.assertTrue(done.stderr.strip())
+
+    CALLS = [["status"], ["clients"], ["reload"], ["set", "web", "mode=monitor"],
+             ["unset", "web", "mode"], ["diff"], ["deny", "add", "::1"], ["deny", "del", "::1"],
+             ["deny", "list"], ["evict", "::1"], ["explain", "::1"],
+             ["explain", "::1", "--port", "80"], ["events", "--follow"]]
 
     def test_without_a_daemon_it_says_where_it_looked(self):
         missing = self.directory / "nobody.sock"
-        for verb in ("status", "clients"):
-            with self.subTest(verb=verb):
-                self.assertIn(str(missing), self.ctl(1, "--socket", missing, verb).stderr)
+        for call in self.CALLS:
+            with self.subTest(call=call):
+                self.assertIn(str(missing), self.ctl(1, "--socket", missing, *call).stderr)
                 named = dict(os.environ, HEADGATE_SOCKET=str(missing))
-                self.assertIn(str(missing), self.ctl(1, verb, env=named).stderr)
+                done = self.ctl(1, *call, "-o", "json", env=named)
+                self.assertIn(str(missing), json.loads(done.stderr)["error"])
+                self.assertEqual(done.stdout, "")
+
+    def test_a_bad_file_of_clients_is_refused_with_the_line(self):
+        path = self.write("list", "10.0.0.0/8\n# a comment\n10.0.0.1/8 why\n")
+        for verb in ("add", "del"):
+            with self.subTest(verb=verb):
+                self.assertIn(f"{path}:3: '10.0.0.1/8'",
+                              self.ctl(1, "deny", verb, "--file", path).stderr)
+        empty = self.write("empty", "# nobody\n")
+        self.assertIn("no CIDR", self.ctl(1, "deny", "add", "--file", empty).stderr)
+        self.assertIn("missing", self.ctl(1, "deny", "add", "--file", "missing").stderr)
 
 
 class WithDaemonTest(CliTest):

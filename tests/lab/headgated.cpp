@@ -31,6 +31,10 @@ Headgated::Headgated(const Host& server, const std::string& yaml, const Headgate
               "\" }\ncontrol: { socket: " + socket_ + " }\ncgroup: " + options.cgroup +
               "\nnetns: " + server.network().path() + "\n"),
       config_(directory_.write("headgate.yaml", yaml + common_)) {
+  start();
+}
+
+void Headgated::start() {
   process_ =
       std::make_unique<Process>(std::vector<std::string>{HEADGATED_PROGRAM, "--config", config_});
   if (!process_->wait_for_output("ready:", kStartTimeout)) {
@@ -117,6 +121,11 @@ std::uint64_t Headgated::client_connections(const std::string& rule,
 
 std::string Headgated::metrics_text() const {
   return http_get(metrics_, "/metrics");
+}
+
+void Headgated::restart() {
+  stop();
+  start();
 }
 
 int Headgated::stop() {

@@ -66,10 +66,14 @@ class Headgated {
   std::string config_path() const { return config_; }
   std::string socket_path() const { return socket_; }
 
+  // Ends the daemon and starts it again with the same files.
+  void restart();
+
   // Ends the daemon with SIGTERM and returns its exit status; throws LabError when it hangs.
   int stop();
 
  private:
+  void start();
   nlohmann::json ask(const std::vector<std::string>& command) const;
 
   TempDir directory_;

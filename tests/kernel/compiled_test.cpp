@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel makes of a compiled policy against a plain reading of the configuration.
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "daemon/config/config.h"
+#include "daemon/kernel/address.h"
+#include "daemon/kernel/cgroup.h"
+#include "daemon/kernel/limiter.h"
+#include "daemon/policy/policy.h"
+#include "tests/lab/network_namespace.h"
+
+namespace headgate::lab {
+namespace {
+
+using config::Config;
+
+// --- the plain reading: straight from the words of docs/configuration.md
+// ---------------------------
+
+bool holds(const Prefix& prefix, const IpAddress& address) {
+  return prefix.address.family() == address.family() &&
+         Prefix::of(address, prefix.length) == prefix;
+}
+
+struct Verdict {
+  std::string rule;  // empty: none
+  std::string client;
+  std::uint32_t override_length = 0;  // 0: none (the tests use no override of length 0)
+  std::uint32_t per_client = HG_NO_LIMIT;
+  std::uint32_t per_network = HG_NO_LIMIT;
+  int exempt = 0;
+  int reason = HG_ADMITTED;
+
+  friend bool operator==(const Verdict&, const Verdict&) = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Verdict& verdict) {
+  return out << "rule '" << verdict.rule << "' client " << verdict.client << " override /"
+             << verdict.override_length << " per_client " << verdict.per_client << " per_network "
+             << verdict.per_network << " exempt " << verdict.exempt << " reason " << verdict.reason;
+}
+
+const config::Rule* find_rule(const Config& config, const IpAddress& server, std::uint16_t port) {
+  const config::Rule* found = nullptr;
+  int longest = -2;
+  for (const config::Rule& rule : config.rules) {
+    for (const config::Listen& listen : rule.listen) {
+      if (port < listen.first_port || port > listen.last_port) continue;
+      if (listen.address && !holds(*listen.address, server)) continue;
+      const int length = listen.address ? listen.address->length : -1;
+      if (length <= longest) continue;
+      longest = length;
+      found = &rule;
+    }
+  }
+  return found;
+}
+
+Verdict judge(const Config& config, const IpAddress& client, const IpAddress& server,
+              std::uint16_t port) {
+  Verdict verdict;
+  const config::Rule* rule = find_rule(config, server, port);
+  if (rule == nullptr) return verdict;
+  verdict.rule = rule->name;
+  const config::PrefixLengths& cut = rule->settings.client_prefix;
+  verdict.client = Prefix::of(client, client.family() == IpFamily::kIpv4 ? cut.ipv4 : cut.ipv6)
+                       .address.to_string();
+  verdict.per_client = rule->connections.per_client.value_or(HG_NO_LIMIT);
+  verdict.per_network = rule->connections.per_network.value_or(HG_NO_LIMIT);
+  for (const config::Override& override : rule->overrides) {
+    for (const Prefix& prefix : override.clients) {
+      if (!holds(prefix, client) || prefix.length <= verdict.override_length) continue;
+      verdict.override_length = prefix.length;
+      verdict.per_client = rule->connections.per_client.value_or(HG_NO_LIMIT);
+      verdict.per_network = rule->connections.per_network.value_or(HG_NO_LIMIT);
+      if (override.per_client)
+        verdict.per_client = override.per_client->value.value_or(HG_NO_LIMIT);
+      if (override.per_network) {
+        verdict.per_network = override.per_network->value.value_or(HG_NO_LIMIT);
+      }
+      verdict.exempt = override.exempt ? 1 : 0;
+    }
+  }
+  for (const config::Exempt& exempt : config.clients.exempt) {
+    if (holds(exempt.cidr, client)) verdict.exempt = 2;
+  }
+  const bool is_denied =
+      std::any_of(config.clients.deny.begin(), config.clients.deny.end(),
+                  [&client](const config::Deny& deny) { return holds(deny.cidr, client); });
+  // Nobody holds a connection: only a limit of 0 is reached.
+  const auto& total = rule->connections.total;
+  if (is_denied) {
+    verdict.reason = HG_DENIED;
+  } else if (verdict.per_client == 0) {
+    verdict.reason = HG_CLIENT_CONNECTIONS;
+  } else if (verdict.per_network == 0) {
+    verdict.reason = HG_NETWORK_CONNECTIONS;
+  } else if (total && *total == rule->connections.reserve) {
+    verdict.reason = HG_TOTAL_CONNECTIONS;
+  }
+  return verdict;
+}
+
+// --- random configurations in a world so small that everything overlaps
+// ----------------------------
+
+class World {
+ public:
+  explicit World(std::uint32_t seed) : random_(seed) {}
+
+  int below(int n) { return std::uniform_int_distribution<int>(0, n - 1)(random_); }
+  bool one_in(int n) { return below(n) == 0; }
+
+  IpAddress address() {
+    const bool is_ipv4 = !one_in(3);
+    IpAddress::Bytes bytes{};
+    if (is_ipv4) {
+      bytes[10] = bytes[11] = 0xff;
+      bytes[12] = 10;
+      bytes[13] = byte();
+      bytes[14] = byte();
+      bytes[15] = byte();
+    } else {
+      bytes[0] = 0x20;
+      bytes[1] = 0x01;
+      for (const std::size_t i : {4U, 5U, 7U, 9U, 15U}) bytes[i] = byte();
+    }
+    return IpAddress(bytes);
+  }
+
+  Prefix prefix() {
+    const IpAddress base = address();
+    const int longest = base.family() == IpFamily::kIpv4 ? 32 : 128;
+    const int length = one_in(4) ? longest : 1 + below(longest);
+    return Prefix::of(base, static_cast<std::uint8_t>(length));
+  }
+
+  std::uint16_t port() { return static_cast<std::uint16_t>(8000 + below(4)); }
+
+  std::optional<std::uint32_t> limit() {
+    if (one_in(3)) return std::nullopt;
+    return static_cast<std::uint32_t>(one_in(3) ? 0 : 1 + below(100));
+  }
+
+  config::Override override(std::set<Prefix>& taken) {
+    config::Override made;
+    for (int i = 0; i <= below(3); ++i) {
+      const Prefix clients = prefix();
+      if (taken.insert(clients).second) made.clients.push_back(clients);
+    }
+    if (one_in(5)) {
+      made.exempt = true;
+      return made;
+    }
+    if (!one_in(3)) made.per_client = config::OverrideLimit<std::uint32_t>{limit()};
+    if (one_in(2)) made.per_network = config::OverrideLimit<std::uint32_t>{limit()};
+    return made;
+  }
+
+  config::Rule rule(int number) {
+    config::Rule made;
+    made.name = "rule-" + std::to_string(number);
+    for (int i = 0; i <= below(3); ++i) {
+      config::Listen listen;
+      listen.first_port = port();
+      listen.last_port = static_cast<std::uint16_t>(listen.first_port + below(2));
+      if (!one_in(3)) listen.address = prefix();
+      made.listen.push_back(listen);
+    }
+    made.connections = {limit(), limit(), limit(), 0};
+    if (made.connections.total && one_in(3)) made.connections.reserve = *made.connections.total;
+    made.settings.client_prefix = {static_cast<std::uint8_t>(20 + below(13)),
+                                   static_cast<std::uint8_t>(40 + below(89))};
+    made.settings.network_prefix = {static_cast<std::uint8_t>(below(20)),
+                                    static_cast<std::uint8_t>(below(40))};
+    std::set<Prefix> taken;
+    for (int i = below(6); i > 0; --i) {
+      config::Override more = override(taken);
+      if (!more.clients.empty()) made.overrides.push_back(std::move(more));
+    }
+    return made;
+  }
+
+  Config configuration() {
+    Config made;
+    // Names come and go, so that numbers are kept, freed and given out again.
+    const int first = below(1000);
+    for (int i = 0; i <= below(4); ++i) made.rules.push_back(rule(first + i));
+    std::set<Prefix> taken;
+    for (int i = below(4); i > 0; --i) {
+      const Prefix cidr = prefix();
+      if (taken.insert(cidr).second) made.clients.exempt.push_back({cidr, {}});
+    }
+    taken.clear();
+    for (int i = below(6); i > 0; --i) {
+      const Prefix cidr = prefix();
+      if (taken.insert(cidr).second) made.clients.deny.push_back({cidr, {}, {}, {}});
+    }
+    return made;
+  }
+
+ private:
+  std::uint8_t byte() { return static_cast<std::uint8_t>(one_in(2) ? below(2) : 128 * below(2)); }
+
+  std::mt19937 random_;
+};
+
+Verdict to_verdict(const hg_explanation& found, const policy::Policy& policy) {
+  Verdict verdict;
+  if (found.rule == HG_NO_RULE) return verdict;
+  verdict.rule = policy.rules.at(static_cast<policy::RuleId>(found.rule)).name;
+  verdict.client = kernel::to_ip(found.client.address).to_string();
+  if (found.override_bits != 0)
+    verdict.override_length = found.override_bits - HG_PREFIX_FIXED_BITS;
+  verdict.per_client = found.limits.per_client;
+  verdict.per_network = found.limits.per_network;
+  verdict.exempt = found.exempt;
+  verdict.reason = static_cast<int>(found.reason);
+  return verdict;
+}
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().to_string());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+kernel::Limiter start_limiter(const NetworkNamespace& network,
+                              std::shared_ptr<const policy::Policy> policy) {
+  const auto netns = std::make_shared<const kernel::NetworkNamespace>(
+      must(kernel::NetworkNamespace::open(network.path())));
+  const kernel::Cgroup cgroup = must(kernel::open_cgroup("auto"));
+  return must(kernel::Limiter::start(std::move(policy), Config(), netns, cgroup));
+}
+
+TEST(Compiled, EveryVerdictOfRandomPoliciesIsThatOfAPlainReading) {
+  const std::uint32_t seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  World world(seed);
+  const NetworkNamespace network("compiled");
+  auto policy = std::make_shared<const policy::Policy>();
+  kernel::Limiter limiter = start_limiter(network, policy);
+
+  int policies = 0;
+  std::map<int, int> reasons;
+  for (int attempt = 0; policies < 400 && attempt < 4000; ++attempt) {
+    const Config config = world.configuration();
+    auto compiled = policy::compile(config, "random", policy->numbers);
+    if (!compiled) continue;  // two rules claim the same
+    ++policies;
+    policy = std::make_shared<const policy::Policy>(*std::move(compiled));
+    must(limiter.change(policy));
+    std::vector<kernel::Denial> denials;
+    std::vector<Prefix> denied;
+    for (const config::Deny& deny : config.clients.deny) {
+      denials.push_back({deny.cidr, HG_FOR_GOOD});
+      denied.push_back(deny.cidr);
+    }
+    must(limiter.deny(denials));
+    limiter.set_any_denied(!denied.empty());
+    for (int i = 0; i < 60; ++i) {
+      const IpAddress client = world.address();
+      IpAddress server = world.address();
+      while (server.family() != client.family()) server = world.address();
+      const std::uint16_t port = world.port();
+      const Verdict expected = judge(config, client, server, port);
+      const Verdict found = to_verdict(must(limiter.explain(client, server, port)), *policy);
+      ASSERT_EQ(found, expected) << "policy " << policies << ": " << client.to_string() << " to "
+                                 << server.to_string() << " port " << port;
+      ++reasons[found.reason];
+    }
+    must(limiter.stop_denying(denied));
+  }
+  EXPECT_EQ(policies, 400);
+  for (const int reason : {HG_ADMITTED, HG_CLIENT_CONNECTIONS, HG_NETWORK_CONNECTIONS,
+                           HG_TOTAL_CONNECTIONS, HG_DENIED}) {
+    EXPECT_GT(reasons[reason], 100) << "the random world must show every reason: " << reason;
+  }
+}
+
+}  // namespace
+}  // namespace headgate::lab
