@@ -76,8 +76,8 @@ TEST_F(KnownState, EveryMetricOfTheIssueHasHelpTypeAndTheRightValue) {
   EXPECT_EQ(page.at("headgate_overshoot_closed_total{rule=\"web\"}"), 0);
   EXPECT_EQ(page.at("headgate_table_entries{table=\"clients\"}"), 3);
   EXPECT_EQ(page.at("headgate_table_capacity{table=\"clients\"}"), 1000);
-  EXPECT_GE(page.at("headgate_table_entries{table=\"half_open\"}"), 1);
-  EXPECT_EQ(page.at("headgate_table_capacity{table=\"half_open\"}"), 2000);
+  EXPECT_GE(page.at("headgate_table_entries{table=\"recent\"}"), 1);
+  EXPECT_EQ(page.at("headgate_table_capacity{table=\"recent\"}"), 2000);
   EXPECT_EQ(page.at("headgate_events_lost_total"), 0);
   EXPECT_EQ(page.sum("headgate_build_info"), 1);
 }

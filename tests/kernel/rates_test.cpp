@@ -188,6 +188,7 @@ TEST_F(Rates, ALowerRateHoldsAtOnce) {
   const Headgated headgated(
       lab_.server(), web_with("new_connections: { per_client: { rate: 1000/s, burst: 1000 } }"));
   EXPECT_EQ(admitted_of(100), 100);
+  std::this_thread::sleep_for(200ms);  // the bucket is full again
   headgated.reload(web_with("new_connections: { per_client: { rate: 1/h, burst: 3 } }"));
   EXPECT_EQ(admitted_of(10), 3);
 }

@@ -107,7 +107,7 @@ TEST_F(Rekey, ANetworkLimitThatAppearsCountsTheNetworksOfOpenConnections) {
   EXPECT_TRUE(admitted(lab_.client(0), lab_.server_ipv4(kPort),
                        {.from = Endpoint{address("10.64.7.9"), 0}}));
   EXPECT_TRUE(counts(headgated, "web", lab_.server(), kPort, 8));
-  const auto fifth =
+  auto fifth =
       hold(lab_.client(0), lab_.server_ipv4(kPort), 1, Endpoint{address("10.64.7.9"), 0});
   EXPECT_TRUE(refused(lab_.client(0), lab_.server_ipv4(kPort),
                       {.from = Endpoint{address("10.64.7.3"), 0}}));
@@ -120,6 +120,7 @@ TEST_F(Rekey, ANetworkLimitThatAppearsCountsTheNetworksOfOpenConnections) {
                 .at("per_network")
                 .at("connections"),
             5);
+  fifth.clear();
   close_all_and_expect_nothing_left(headgated, {"web"});
 }
 

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/policy/cases.h"
+#include "cases.h"
 
 namespace headgate::policy {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/policy/cases.h"
+#include "cases.h"
 
 namespace headgate::policy {
 namespace {
@@ -68,7 +68,9 @@ void expect_next_to(const Numbers& before, const Numbers& after) {
     EXPECT_LT(id, HG_MAX_RULES);
     EXPECT_EQ(owners.emplace(id, name).first->second, name) << "number " << id;
     const auto known = before.rules.find(name);
-    if (known != before.rules.end()) EXPECT_EQ(id, known->second) << name;
+    if (known != before.rules.end()) {
+      EXPECT_EQ(id, known->second) << name;
+    }
   }
   std::map<std::uint32_t, std::string> texts;
   for (const auto& [reply, place] : before.replies) texts[place] = reply.raw;
@@ -76,7 +78,9 @@ void expect_next_to(const Numbers& before, const Numbers& after) {
     EXPECT_LT(place, static_cast<std::uint32_t>(HG_MAX_REPLIES));
     EXPECT_EQ(texts.emplace(place, reply.raw).first->second, reply.raw) << "place " << place;
     for (const auto& [known, known_place] : before.replies) {
-      if (known == reply) EXPECT_EQ(place, known_place) << reply.raw;
+      if (known == reply) {
+        EXPECT_EQ(place, known_place) << reply.raw;
+      }
     }
   }
 }
@@ -138,7 +142,9 @@ TEST(ReplyNumbers, RulesNameThePlaceOfTheirOwnReply) {
   for (const auto& [id, rule] : policy->rules) {
     const config::Reply& wanted = *config.rules[rule.index].settings.reply;
     for (const auto& [reply, place] : policy->numbers.replies) {
-      if (reply == wanted) EXPECT_EQ(rule.limits.reply, place);
+      if (reply == wanted) {
+        EXPECT_EQ(rule.limits.reply, place);
+      }
     }
   }
 }

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/policy/cases.h"
+#include "cases.h"
 
 namespace headgate::policy {
 namespace {
@@ -116,7 +116,9 @@ rules:
     const PrefixEntry* found = longest_match(policy, HG_PREFIX_OVERRIDE, 2, client);
     ASSERT_NE(found, nullptr);
     EXPECT_EQ(found->second.exempt, c.per_client ? 0 : 1);
-    if (c.per_client) EXPECT_EQ(found->second.limits.per_client, *c.per_client);
+    if (c.per_client) {
+      EXPECT_EQ(found->second.limits.per_client, *c.per_client);
+    }
     EXPECT_EQ(found->second.bits, HG_PREFIX_FIXED_BITS + c.bits);
     EXPECT_EQ(longest_match(policy, HG_PREFIX_OVERRIDE, 1, client), nullptr);
   }
