@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel makes of a compiled policy against a plain reading of the configuration.
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <map>
 #include <random>
@@ -281,6 +285,110 @@ TEST(Compiled, EveryVerdictOfRandomPoliciesIsThatOfAPlainReading) {
                            HG_TOTAL_CONNECTIONS, HG_DENIED}) {
     EXPECT_GT(reasons[reason], 100) << "the random world must show every reason: " << reason;
   }
+}
+
+// --- the time that one verdict takes
+// ---------------------------------------------------------------
+
+// The program `admit` that was loaded last: the limiter's own.
+UniqueFd open_admit() {
+  UniqueFd found;
+  std::uint32_t id = 0;
+  while (bpf_prog_get_next_id(id, &id) == 0) {
+    UniqueFd program(bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    std::uint32_t size = sizeof(info);
+    if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0) continue;
+    if (std::string_view(info.name) == "admit") found = std::move(program);
+  }
+  return found;
+}
+
+// Nanoseconds a verdict on SYNs of these clients to port 8000, the mean of many.
+double verdict_ns(const UniqueFd& admit, const std::vector<IpAddress>& clients) {
+  constexpr int kRepeat = 200;
+  double sum = 0;
+  for (const IpAddress& client : clients) {
+    bpf_sk_lookup syn{};
+    syn.family = AF_INET;
+    syn.protocol = IPPROTO_TCP;
+    syn.local_port = 8000;
+    syn.local_ip4 = kernel::to_abi(*IpAddress::parse("10.0.0.1")).word[3];
+    syn.remote_ip4 = kernel::to_abi(client).word[3];
+    bpf_test_run_opts options{};
+    options.sz = sizeof(options);
+    options.ctx_in = &syn;
+    options.ctx_size_in = sizeof(syn);
+    options.repeat = kRepeat;
+    if (bpf_prog_test_run_opts(admit.get(), &options) != 0) throw std::runtime_error("test run");
+    sum += options.duration;
+  }
+  return sum / static_cast<double>(clients.size());
+}
+
+// The i-th of 62,500 different addresses, far apart for those who search by prefix.
+Prefix numbered(int first, int i) {
+  return must(Prefix::parse(std::to_string(first) + "." + std::to_string(i % 100) + "." +
+                            std::to_string(i / 250) + "." + std::to_string(i % 250)));
+}
+
+Config with_overrides(int count) {
+  Config made;
+  config::Rule rule;
+  rule.name = "web";
+  rule.listen.push_back({std::nullopt, 8000, 8000, {}});
+  rule.connections.per_client = 100;
+  config::Override override;
+  override.per_client = config::OverrideLimit<std::uint32_t>{50};
+  for (int i = 0; i < count; ++i) {
+    override.clients.push_back(numbered(100, i));
+  }
+  rule.overrides.push_back(override);
+  made.rules.push_back(rule);
+  return made;
+}
+
+std::vector<kernel::Denial> denials(int count) {
+  std::vector<kernel::Denial> made;
+  for (int i = 0; i < count; ++i) {
+    made.push_back({numbered(101, i), HG_FOR_GOOD});
+  }
+  return made;
+}
+
+TEST(Compiled, AHundredThousandPrefixesDoNotMakeAVerdictSlower) {
+  const NetworkNamespace network("verdict");
+  const auto few =
+      std::make_shared<const policy::Policy>(must(policy::compile(with_overrides(2), "few")));
+  const auto many = std::make_shared<const policy::Policy>(
+      must(policy::compile(with_overrides(50'000), "many", few->numbers)));
+  kernel::Limiter limiter = start_limiter(network, few);
+  const UniqueFd admit = open_admit();
+  ASSERT_TRUE(admit);
+  must(limiter.deny(denials(2)));
+  limiter.set_any_denied(true);
+  std::vector<IpAddress> clients;
+  for (int i = 0; i < 300; ++i) {
+    clients.push_back(numbered(100, 160 * i).address);
+  }
+  std::vector<double> with_few;
+  std::vector<double> with_many;
+  const std::vector<kernel::Denial> all_denials = denials(50'000);
+  std::vector<Prefix> removed;
+  for (std::size_t i = 2; i < all_denials.size(); ++i) removed.push_back(all_denials[i].cidr);
+  for (int round = 0; round < 5; ++round) {
+    must(limiter.change(few));
+    must(limiter.stop_denying(removed));
+    with_few.push_back(verdict_ns(admit, clients));
+    must(limiter.change(many));
+    must(limiter.deny(all_denials));
+    with_many.push_back(verdict_ns(admit, clients));
+  }
+  std::sort(with_few.begin(), with_few.end());
+  std::sort(with_many.begin(), with_many.end());
+  std::printf("a verdict: %.0f ns with 4 prefixes, %.0f ns with 100,000 (medians of 5)\n",
+              with_few[2], with_many[2]);
+  EXPECT_LT(with_many[2], 1.5 * with_few[2] + 100);
 }
 
 }  // namespace
