@@ -61,7 +61,8 @@ Level to_level(const hg_explanation& found, std::size_t level, std::uint32_t lim
   return told;
 }
 
-void explain_denial(const hg_explanation& found, const IpAddress& client, Explanation& told) {
+void explain_denial(const hg_explanation& found, const IpAddress& client, std::uint8_t client_bits,
+                    Explanation& told) {
   if (found.denied_until_ns != 0) {
     DenyListed deny;
     deny.entry.cidr = Prefix::of(client, to_length(found.denied_bits));
@@ -73,7 +74,7 @@ void explain_denial(const hg_explanation& found, const IpAddress& client, Explan
   told.penalty_times = found.penalty_times;
   if (found.penalty_until_ns > found.now_ns) {
     DenyListed penalty;
-    penalty.entry.cidr = Prefix::of(client, client.family() == IpFamily::kIpv4 ? 32 : 128);
+    penalty.entry.cidr = Prefix::of(client, client_bits);
     penalty.entry.until = after(found.penalty_until_ns - found.now_ns);
     penalty.source = DenyListed::Source::kPenalty;
     penalty.rule = told.rule;
@@ -106,7 +107,7 @@ Explanation to_explanation(const hg_explanation& found, const config::Rule& rule
   told.total =
       to_level(found, kTotal, rule.connections.total.value_or(HG_NO_LIMIT), compiled.total_rate);
   told.reserve = rule.connections.reserve;
-  explain_denial(found, client, told);
+  explain_denial(found, client, client_bits, told);
   told.mode = observe::to_string(settings.mode);
   told.reason = observe::reason_labels().at(found.reason);
   told.action = observe::to_string(settings.on_limit);

@@ -65,7 +65,7 @@ TEST(Flood, OfSpoofedSynsShutsOutNeitherOtherClientsNorTheTotal) {
   while (!stop) {
     const MetricsPage page = headgated.metrics();
     most_half_open =
-        std::max(most_half_open, page.at("headgate_table_entries{table=\"half_open\"}"));
+        std::max(most_half_open, page.at("headgate_table_entries{table=\"recent\"}"));
     most_clients = std::max(most_clients, page.at("headgate_table_entries{table=\"clients\"}"));
     ++pages;
     std::this_thread::sleep_for(500ms);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Limits of connections at every level: the client, its network, all clients together.
+#include <atomic>
+#include <thread>
+
 #include "tests/kernel/support.h"
 #include "tests/lab/raw_tcp.h"
 #include "tests/lab/server.h"
@@ -175,6 +178,21 @@ TEST_F(Levels, EveryEndOfAConnectionReleasesItAtEveryLevel) {
   }
 }
 
+TEST_F(Levels, HalfOpenConnectionsCountForTheNetworkTooWhenAllAreCounted) {
+  const Headgated headgated(lab_.server(),
+                            web_with("connections: { per_network: 3 }\ncount_half_open: all"));
+  RawClient raw(lab_.client(0));
+  for (int i = 1; i <= 3; ++i) {
+    const Endpoint client{address("198.18.1." + std::to_string(i)), 40000};
+    raw.send_syn(client, web_);
+    EXPECT_TRUE(raw.receive(web_, client));
+  }
+  lab_.client(0).own("198.18.1.4/32");
+  lab_.client(0).own("198.18.2.4/32");
+  EXPECT_TRUE(gets("network_connections", headgated, lab_.client(0), web_, "198.18.1.4"));
+  EXPECT_TRUE(gets("none", headgated, lab_.client(0), web_, "198.18.2.4"));
+}
+
 // Half-open connections count for their client only, so together they can go beyond the others.
 TEST_F(Levels, HandshakesThatCompleteTogetherBeyondTheNetworksLimitAreClosed) {
   const Headgated headgated(lab_.server(), web_with("connections: { per_network: 2 }"));
@@ -193,6 +211,48 @@ TEST_F(Levels, HandshakesThatCompleteTogetherBeyondTheNetworksLimitAreClosed) {
   EXPECT_EQ(headgated.rule("web").overshoot_closed, 3U);
   EXPECT_EQ(headgated.rule("web").admitted, 2U);
   EXPECT_EQ(counted_at("per_network", headgated, "198.18.1.1", web_), 2U);
+}
+
+// Clients of three networks come and go, on every processor at once.
+TEST_F(Levels, AStormLeavesNothingCountedAtAnyLevel) {
+  constexpr std::size_t kThreads = 24;
+  const Headgated headgated(
+      lab_.server(), web_with("connections: { per_client: 12, per_network: 20, total: 50 }"));
+  std::atomic<std::uint64_t> connected{0};
+  std::atomic<std::uint64_t> refused_attempts{0};
+  std::vector<std::thread> threads;
+  const auto end = std::chrono::steady_clock::now() + 3s;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      lab_.client(0).network().enter();
+      const Endpoint from{
+          address("10.64." + std::to_string(i % 3) + "." + std::to_string(1 + i % 8))};
+      std::vector<UniqueFd> held;
+      while (std::chrono::steady_clock::now() < end) {
+        ConnectResult result = connect_to(web_, {.from = from});
+        ++(result.connected() ? connected : refused_attempts);
+        if (result.connected()) held.push_back(std::move(result.socket));
+        if (held.size() < 6 && result.error == 0) continue;
+        for (UniqueFd& socket : held) close_socket(std::move(socket), CloseKind::kReset);
+        held.clear();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+
+  EXPECT_GT(connected, 1000U);
+  EXPECT_GT(refused_attempts, 100U);
+  EXPECT_TRUE(counts(headgated, "web", lab_.server(), kPort, 0));
+  EXPECT_EQ(headgated.rule("web").clients, 0U);
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    const std::string client = "10.64." + std::to_string(i % 3) + "." + std::to_string(1 + i % 8);
+    const nlohmann::json told = explain(headgated, client, web_);
+    for (const char* level : {"per_client", "per_network", "total"}) {
+      EXPECT_EQ(told.at(level).at("connections"), 0) << client << " " << level;
+    }
+  }
+  EXPECT_EQ(headgated.metrics().at("headgate_table_entries{table=\"clients\"}"), 0);
+  EXPECT_EQ(headgated.metrics().at("headgate_table_entries{table=\"connections\"}"), 0);
 }
 
 }  // namespace

@@ -59,7 +59,10 @@ void join(const Host& server, const Host& client, std::size_t index) {
 }  // namespace
 
 Host::Host(const std::string& role, IpAddress ipv4, IpAddress ipv6, unsigned tcp_hash_buckets)
-    : network_(unique_role(role), tcp_hash_buckets), ipv4_(ipv4), ipv6_(ipv6) {}
+    : network_(unique_role(role), tcp_hash_buckets), ipv4_(ipv4), ipv6_(ipv6) {
+  // Else an interface asks for neighbours only after two seconds of duplicate address detection.
+  network_.set_sysctl("net/ipv6/conf/default/accept_dad", "0");
+}
 
 ConnectResult Host::connect(const Endpoint& to, const ConnectOptions& options) const {
   return network_.run([&] { return connect_to(to, options); });

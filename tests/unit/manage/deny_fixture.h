@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "deny_kernel.h"
+
+namespace headgate::manage {
+
+inline const Prefix kOne = *Prefix::parse("192.0.2.1");
+inline const Prefix kNet = *Prefix::parse("192.0.2.0/24");
+inline const Prefix kOther = *Prefix::parse("2001:db8::/32");
+
+// A book, the kernel that follows it, and the time.
+class DenyBookTest : public testing::Test {
+ protected:
+  DenyReport add(const std::vector<DenyEntry>& entries) {
+    DenyReport report;
+    last_ = book_.add(entries, clock_.now(), report);
+    kernel_.follow(last_);
+    return report;
+  }
+  void configure(const std::vector<config::Deny>& entries) {
+    kernel_.follow(book_.set_configured(entries, clock_.now()));
+  }
+  DenyReport remove(const std::vector<Prefix>& cidrs) {
+    DenyReport report;
+    const auto orders = book_.remove(cidrs, report);
+    EXPECT_TRUE(orders.has_value()) << orders.error().message;
+    if (orders) kernel_.follow(*orders);
+    return report;
+  }
+  void undo() { kernel_.follow(book_.undo(last_)); }
+  void expire() { kernel_.follow(book_.expire(clock_.now())); }
+  void follow_wall_clock() { kernel_.follow(book_.follow_wall_clock(clock_.now())); }
+
+  DenyEntry entry(const Prefix& cidr, std::chrono::seconds length, const std::string& reason = "") {
+    return {cidr, reason, clock_.now().wall + length};
+  }
+  config::Deny configured(const Prefix& cidr, std::chrono::seconds length,
+                          const std::string& reason = "") {
+    return {cidr, reason, std::chrono::floor<std::chrono::seconds>(clock_.now().wall + length), {}};
+  }
+  bool is_denied(const Prefix& cidr) const { return kernel_.is_denied(cidr, clock_.now()); }
+  // How much longer the kernel denies it; 0: not at all.
+  std::chrono::seconds left(const Prefix& cidr) const { return kernel_.left(cidr, clock_.now()); }
+  std::vector<DenyListed> list() const { return book_.list(clock_.now()); }
+
+  FakeClock clock_;
+  FakeDenyKernel kernel_;
+  DenyBook book_;
+  DenyBook::Orders last_;
+};
+
+}  // namespace headgate::manage
