@@ -359,11 +359,13 @@ HG_SIZE_IS(struct hg_event_budget, 32);
 struct hg_query {
 	struct hg_address client; /* only those whose address AND mask is this */
 	struct hg_address mask;
+	__u32 family; /* and that are of this family, 4 or 6; 0: any */
+	__u32 padding;
 	__u32 rule;    /* only those of this rule; HG_NO_RULE: of any */
 	__u32 flags;   /* only those with all of these HG_CONNECTION_... */
 	__u64 rekeyed; /* written by `reconcile`: connections counted elsewhere than before */
 };
-HG_SIZE_IS(struct hg_query, 48);
+HG_SIZE_IS(struct hg_query, 56);
 
 /* What iterator `find_connections` writes for each. */
 struct hg_live {

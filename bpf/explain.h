@@ -7,8 +7,8 @@
 #include "verdict.h"
 
 /* With the bucket as the judge sees it. */
-static __always_inline struct hg_explained_level
-explained(struct level_state state, const struct hg_rate *rate, __u64 now)
+static __always_inline struct hg_explained_level explained(struct level_state state,
+							   const struct hg_rate *rate, __u64 now)
 {
 	struct hg_explained_level level = {state.connections, state.half_open, state.bucket};
 

@@ -151,6 +151,7 @@ static __always_inline bool is_asked_for(const struct hg_connection *entry,
 
 	if (!asked || (entry->flags & asked->flags) != asked->flags) return false;
 	if (asked->rule != HG_NO_RULE && asked->rule != entry->rule) return false;
+	if (asked->family && asked->family != (is_ipv4(remote) ? 4 : 6)) return false;
 	for (int i = 0; i < 4; i++)
 		if ((remote->word[i] & asked->mask.word[i]) != asked->client.word[i]) return false;
 	return true;

@@ -32,12 +32,10 @@ inline hg_address mask_of(IpFamily family, std::uint8_t length) {
   return to_abi(IpAddress(bytes));
 }
 
-// `client` AND `mask` is `wanted`?
-inline bool is_within(const hg_address& client, const hg_address& wanted, const hg_address& mask) {
-  for (int i = 0; i < 4; ++i) {
-    if ((client.word[i] & mask.word[i]) != wanted.word[i]) return false;
-  }
-  return true;
+// Does the prefix hold the address? One of IPv6 holds no IPv4 address, however short it is.
+inline bool is_within(const hg_address& address, const Prefix& prefix) {
+  const IpAddress ip = to_ip(address);
+  return ip.family() == prefix.address.family() && Prefix::of(ip, prefix.length) == prefix;
 }
 
 }  // namespace headgate::kernel

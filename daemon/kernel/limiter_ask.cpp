@@ -39,6 +39,7 @@ hg_query make_query(const LiveFilter& filter) {
   hg_query query{};
   if (filter.client) {
     query.client = to_abi(filter.client->address);
+    query.family = static_cast<__u32>(filter.client->address.family());
     query.mask = mask_of(filter.client->address.family(), filter.client->length);
   }
   query.rule = filter.rule;

@@ -148,15 +148,13 @@ Result<std::vector<Penalised>> Limiter::penalties() const {
 }
 
 Result<std::uint32_t> Limiter::end_penalties(const Prefix& clients) {
-  const hg_address mask = mask_of(clients.address.family(), clients.length);
-  const hg_address wanted = to_abi(clients.address);
   const std::uint64_t now = monotonic_ns();
   std::vector<hg_client_key> keys;
   std::uint32_t ended = 0;
   const bpf_map* const map = kernel_->limiter->maps.penalties;
   auto seen = visit_entries<hg_client_key, hg_penalty>(
       map, [&](const hg_client_key& key, const hg_penalty& penalty) {
-        if (!is_within(key.address, wanted, mask)) return;
+        if (!is_within(key.address, clients)) return;
         keys.push_back(key);
         if (penalty.until_ns > now) ++ended;
       });

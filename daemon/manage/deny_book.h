@@ -22,6 +22,7 @@ struct Clocks {
   static Clocks now();
   // Changes when somebody sets the wall clock.
   std::int64_t wall_clock_offset_ns() const;
+  std::chrono::system_clock::time_point to_wall(std::uint64_t then_boot_ns) const;
   // HG_FOR_GOOD for none; 0 for a time that has passed.
   std::uint64_t to_boot_ns(std::optional<std::chrono::system_clock::time_point> until) const;
 };
@@ -37,7 +38,7 @@ class DenyBook {
     std::uint64_t until_boot_ns = HG_FOR_GOOD;
   };
 
-  // What has to be done in the kernel to follow a change.
+  // What has to be done in the kernel to follow a change. No range is in both lists.
   struct Orders {
     std::vector<kernel::Denial> deny;
     std::vector<Prefix> stop;
@@ -49,12 +50,13 @@ class DenyBook {
   // Entries of operators. `report` counts them.
   Orders add(const std::vector<DenyEntry>& entries, const Clocks& now, DenyReport& report);
   // Takes back what add() did last, newest first, with nothing in between.
-  Orders undo(const Orders& added);
+  Orders undo(const Orders& added, const Clocks& now);
   // kInvalidArgument if one of them stands in the configuration; then nothing changes.
-  Result<Orders> remove(const std::vector<Prefix>& cidrs, DenyReport& report);
+  Result<Orders> remove(const std::vector<Prefix>& cidrs, const Clocks& now, DenyReport& report);
   // Forgets what has expired.
   Orders expire(const Clocks& now);
-  // The ends of the configuration's entries, after somebody has set the wall clock.
+  // After somebody has set the wall clock: the configuration names times of that clock, an
+  // operator's entry lasts as long as it was said to.
   Orders follow_wall_clock(const Clocks& now);
 
   // In the order of the addresses. What has expired is not in it.
@@ -65,21 +67,26 @@ class DenyBook {
   // How many entries the kernel would have to hold with these in place or added.
   std::size_t size_with(const std::vector<DenyEntry>& entries) const;
   std::size_t size_with_configured(const std::vector<config::Deny>& entries) const;
-  std::size_t size() const { return entries_.size(); }
+  // Entries that the kernel holds.
+  std::size_t size() const { return in_kernel_; }
 
  private:
   struct Entry {
-    std::optional<Claim> configured;
+    std::optional<Claim>
+        configured;  // kept when its end has passed: the wall clock may be set back
     std::optional<Claim> by_operator;
+    bool is_in_kernel = false;
 
     std::uint64_t until_boot_ns() const;
     DenyListed listed(const Prefix& cidr) const;
   };
 
-  // The kernel follows the entry at `place`, which may have become empty.
-  void follow(std::map<Prefix, Entry>::iterator place, std::uint64_t boot_ns, Orders& orders);
+  // The kernel follows what the entry of this range says now, if there is one.
+  void follow(const Prefix& cidr, const Clocks& now, Orders& orders);
+  bool is_in_kernel(const Prefix& cidr) const;
 
   std::map<Prefix, Entry> entries_;
+  std::size_t in_kernel_ = 0;
 };
 
 }  // namespace headgate::manage

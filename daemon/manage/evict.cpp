@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "daemon/kernel/address.h"
 
@@ -23,18 +24,26 @@ IpAddress cut(const hg_address& client, unsigned bits) {
   return IpAddress(bytes);
 }
 
+using Counts = std::array<std::uint32_t*, 3>;  // client, network, total; null: not counted
+
 struct Account {
   std::map<Key, std::uint32_t> clients;
   std::map<Key, std::uint32_t> networks;
   std::map<policy::RuleId, std::uint32_t> totals;
 
-  // The three counts that one connection is in.
-  std::array<std::uint32_t*, 3> counts_of(const hg_live& live) {
+  // The counts that one connection is in.
+  Counts counts_of(const hg_live& live) {
     return {&clients[{live.rule, kernel::to_ip(live.client)}],
             live.network_bits == HG_NO_NETWORK
                 ? nullptr
                 : &networks[{live.rule, cut(live.client, live.network_bits)}],
             &totals[live.rule]};
+  }
+
+  void add(const hg_live& live) {
+    for (std::uint32_t* count : counts_of(live)) {
+      if (count != nullptr) ++*count;
+    }
   }
 };
 
@@ -61,37 +70,40 @@ Limits limits_of(const policy::Policy& policy, const hg_rule& rule, const hg_liv
 
 }  // namespace
 
+// As if none of them were open yet: first those that stay in any case, then the others, the oldest
+// first, each if it has room.
 std::vector<hg_live> find_excess(const policy::Policy& policy, std::vector<hg_live> live,
                                  const Prefix& cidr) {
   std::sort(live.begin(), live.end(), [](const hg_live& a, const hg_live& b) {
-    return std::tuple(a.opened, a.cookie) > std::tuple(b.opened, b.cookie);
+    return std::tuple(a.opened, a.cookie) < std::tuple(b.opened, b.cookie);
   });
   Account account;
-  for (const hg_live& connection : live) {
-    for (std::uint32_t* count : account.counts_of(connection)) {
-      if (count != nullptr) ++*count;
-    }
-  }
-  const hg_address wanted = kernel::to_abi(cidr.address);
-  const hg_address mask = kernel::mask_of(cidr.address.family(), cidr.length);
-  std::vector<hg_live> excess;
+  std::vector<std::pair<hg_live, Limits>> closable;
   for (const hg_live& connection : live) {
     const auto rule = policy.rules.find(connection.rule);
-    if (rule == policy.rules.end() || !kernel::is_within(connection.remote, wanted, mask)) continue;
-    const Limits limits = limits_of(policy, rule->second.limits, connection);
-    if (limits.is_exempt) continue;
-    const auto counts = account.counts_of(connection);
-    bool is_beyond = false;
-    for (std::size_t level = 0; level < counts.size(); ++level) {
-      is_beyond =
-          is_beyond || (counts[level] != nullptr && *counts[level] > limits.connections[level]);
+    if (rule != policy.rules.end() && kernel::is_within(connection.remote, cidr)) {
+      const Limits limits = limits_of(policy, rule->second.limits, connection);
+      if (!limits.is_exempt) {
+        closable.emplace_back(connection, limits);
+        continue;
+      }
     }
-    if (!is_beyond) continue;
-    excess.push_back(connection);
-    for (std::uint32_t* count : counts) {
-      if (count != nullptr) --*count;
+    account.add(connection);
+  }
+  std::vector<hg_live> excess;
+  for (const auto& [connection, limits] : closable) {
+    const Counts counts = account.counts_of(connection);
+    bool has_room = true;
+    for (std::size_t level = 0; level < counts.size(); ++level) {
+      if (counts[level] != nullptr && *counts[level] >= limits.connections[level]) has_room = false;
+    }
+    if (has_room) {
+      account.add(connection);
+    } else {
+      excess.push_back(connection);
     }
   }
+  std::reverse(excess.begin(), excess.end());
   return excess;
 }
 

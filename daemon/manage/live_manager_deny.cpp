@@ -43,8 +43,8 @@ class PrefixSet {
 Result<void> LiveManager::follow(const DenyBook::Orders& orders) {
   // The programs look into the map only when they are told that there is something in it.
   if (deny_book_.size() > 0) limiter_->set_any_denied(true);
-  if (auto denied = limiter_->deny(orders.deny); !denied) return denied;
   if (auto stopped = limiter_->stop_denying(orders.stop); !stopped) return stopped;
+  if (auto denied = limiter_->deny(orders.deny); !denied) return denied;
   if (deny_book_.size() == 0) limiter_->set_any_denied(false);
   return {};
 }
@@ -61,7 +61,7 @@ Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, 
   const auto orders = deny_book_.add(entries, Clocks::now(), report);
   if (auto done = follow(orders); !done) {
     // What can be taken back is; the error that led here is the one to tell.
-    (void)follow(deny_book_.undo(orders));
+    (void)follow(deny_book_.undo(orders, Clocks::now()));
     return tl::unexpected(done.error());
   }
   if (!evict) return report;
@@ -83,7 +83,7 @@ Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, 
 Result<DenyReport> LiveManager::deny_remove(const std::vector<Prefix>& cidrs) {
   const std::lock_guard lock(changes_);
   DenyReport report;
-  const auto orders = deny_book_.remove(cidrs, report);
+  const auto orders = deny_book_.remove(cidrs, Clocks::now(), report);
   if (!orders) return tl::unexpected(orders.error());
   if (auto done = follow(*orders); !done) return tl::unexpected(done.error());
   for (const Prefix& cidr : cidrs) {

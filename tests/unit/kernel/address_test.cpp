@@ -9,9 +9,7 @@ namespace headgate::kernel {
 namespace {
 
 bool is_in(const std::string& client, const std::string& cidr) {
-  const Prefix prefix = *Prefix::parse(cidr);
-  return is_within(to_abi(*IpAddress::parse(client)), to_abi(prefix.address),
-                   mask_of(prefix.address.family(), prefix.length));
+  return is_within(to_abi(*IpAddress::parse(client)), *Prefix::parse(cidr));
 }
 
 TEST(Address, GoesToTheKernelAndBack) {

@@ -90,7 +90,7 @@ TEST_F(DenyBookTest, RemovingAConfiguredEntryIsRefusedAndNothingChanges) {
   configure({configured(kOther, hours(1))});
   add({entry(kOne, hours(1))});
   DenyReport report;
-  const auto orders = book_.remove({kOne, kOther, kNet}, report);
+  const auto orders = book_.remove({kOne, kOther, kNet}, clock_.now(), report);
   ASSERT_FALSE(orders.has_value());
   EXPECT_EQ(orders.error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(orders.error().message,

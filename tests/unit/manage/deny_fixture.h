@@ -29,12 +29,12 @@ class DenyBookTest : public testing::Test {
   }
   DenyReport remove(const std::vector<Prefix>& cidrs) {
     DenyReport report;
-    const auto orders = book_.remove(cidrs, report);
+    const auto orders = book_.remove(cidrs, clock_.now(), report);
     EXPECT_TRUE(orders.has_value()) << orders.error().message;
     if (orders) kernel_.follow(*orders);
     return report;
   }
-  void undo() { kernel_.follow(book_.undo(last_)); }
+  void undo() { kernel_.follow(book_.undo(last_, clock_.now())); }
   void expire() { kernel_.follow(book_.expire(clock_.now())); }
   void follow_wall_clock() { kernel_.follow(book_.follow_wall_clock(clock_.now())); }
 

@@ -97,7 +97,7 @@ class Walk {
     EXPECT_EQ(report.added + report.replaced, entries.size());
     kernel_.follow(orders);
     if (below(3) > 0) return;
-    kernel_.follow(book_.undo(orders));
+    kernel_.follow(book_.undo(orders, clock_.now()));
     model_ = before;
   }
 
@@ -119,7 +119,7 @@ class Walk {
              model_.operators.count(cidr) == 0;
     });
     DenyReport report;
-    const auto orders = book_.remove(cidrs, report);
+    const auto orders = book_.remove(cidrs, clock_.now(), report);
     EXPECT_EQ(orders.has_value(), !is_refused);
     if (!orders) return;
     EXPECT_EQ(report.removed + report.unknown, cidrs.size());
