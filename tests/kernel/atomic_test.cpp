@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two policies change places a hundred times a second under load: every verdict is one of theirs.
+// Two policies change places under load: every verdict is one of theirs.
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <thread>
@@ -15,19 +16,30 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint16_t kOtherPort = kPort + 1;
 
-// On kPort a client needs an override to get in, on kOtherPort one without an override gets in.
-// What is what depends on the port, the rule and the override together; in the other policy each of
-// the three says the opposite, so that any two of one with the third of the other give a wrong
-// verdict.
-std::string policy(const std::string& closed, const std::string& open) {
-  const auto rule = [](const std::string& name, std::uint16_t port, const std::string& limit,
-                       const std::string& known) {
-    return "  - name: " + name + "\n    listen: [" + std::to_string(port) +
-           "]\n    connections: { per_client: " + limit +
-           " }\n    overrides: [{ clients: [10.0.1.2, 10.64.0.0/16], connections: { per_client: " +
-           known + " } }]\n";
-  };
-  return "rules:\n" + rule(closed, kPort, "0", "100000") + rule(open, kOtherPort, "100000", "0");
+// All policies here say the same: on kPort client 0 gets in and client 1 does not, on kOtherPort it
+// is the other way round. They say it in opposite words, so that any part of one with any part of
+// another says something that none of them says.
+std::string rule(const std::string& name, std::uint16_t port, const std::string& limit,
+                 const std::string& exception, const std::string& its_limit) {
+  return "  - name: " + name + "\n    listen: [" + std::to_string(port) +
+         "]\n    connections: { per_client: " + limit + " }\n    overrides: [{ clients: [" +
+         exception + "], connections: { per_client: " + its_limit + " } }]\n";
+}
+
+// The limit is in the rule, the exception is another client.
+std::string policy_by_limits(bool is_first) {
+  if (is_first) {
+    return "rules:\n" + rule("one", kPort, "0", "10.0.1.2", "100000") +
+           rule("two", kOtherPort, "100000", "10.0.1.2", "0");
+  }
+  return "rules:\n" + rule("one", kPort, "100000", "10.0.2.2", "0") +
+         rule("two", kOtherPort, "0", "10.0.2.2", "100000");
+}
+
+// The rules exchange their ports.
+std::string policy_by_ports(bool is_first) {
+  return "rules:\n" + rule(is_first ? "one" : "two", kPort, "0", "10.0.1.2", "100000") +
+         rule(is_first ? "two" : "one", kOtherPort, "100000", "10.0.1.2", "0");
 }
 
 struct Tally {
@@ -54,72 +66,103 @@ void connect_over_and_over(const Host& client, const Endpoint& to, const std::at
   });
 }
 
-TEST(Atomic, AHundredChangesASecondGiveNoMixedVerdict) {
-  const Lab lab;
-  const Server web(lab.server(), lab.server_ipv4(kPort));
-  const Server api(lab.server(), lab.server_ipv4(kOtherPort));
-  const std::string first = policy("one", "two");
-  const std::string second = policy("two", "one");
-  const Headgated headgated(lab.server(), first);
+// Four threads connect as fast as they can for as long as this lives.
+class Load {
+ public:
+  explicit Load(const Lab& lab) : lab_(lab) {
+    start(0, kPort, welcome_[0]);
+    start(1, kOtherPort, welcome_[1]);
+    start(1, kPort, unwelcome_[0]);
+    start(0, kOtherPort, unwelcome_[1]);
+  }
+  ~Load() { stop(); }
 
-  std::atomic<bool> stop = false;
-  Tally known_web;
-  Tally known_api;
-  Tally unknown_web;
-  Tally unknown_api;
-  std::vector<std::thread> threads;
-  const auto load = [&](std::size_t client, std::uint16_t port, Tally& tally) {
-    threads.emplace_back([&, client, port] {
-      connect_over_and_over(lab.client(client), lab.server_ipv4(port), stop, tally);
-    });
-  };
-  load(0, kPort, known_web);
-  load(0, kOtherPort, known_api);
-  load(1, kPort, unknown_web);
-  load(1, kOtherPort, unknown_api);
-
-  constexpr int kChanges = 2000;
-  constexpr auto kPeriod = std::chrono::milliseconds(10);
-  cli::Client control(headgated.socket_path());
-  const auto begin = Clock::now();
-  int failed = 0;
-  std::uint64_t generation = 0;
-  for (int i = 0; i < kChanges; ++i) {
-    headgated.write_config(i % 2 == 0 ? second : first);
-    const auto changed = control.reload();
-    if (!changed) {
-      ++failed;
-      ADD_FAILURE() << changed.error().to_string();
-      break;
+  void stop() {
+    stop_ = true;
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
     }
-    generation = changed->generation();
-    std::this_thread::sleep_until(begin + (i + 1) * kPeriod);
   }
-  const std::chrono::duration<double> took = Clock::now() - begin;
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
 
-  EXPECT_EQ(failed, 0);
-  EXPECT_EQ(generation, 1U + kChanges);
-  std::printf("%d changes in %.1f s (%.0f a second); verdicts: %llu admitted, %llu refused\n",
-              kChanges, took.count(), kChanges / took.count(),
-              static_cast<unsigned long long>(known_web.admitted + unknown_api.admitted),
-              static_cast<unsigned long long>(known_api.refused + unknown_web.refused));
-  // Twenty seconds are the goal; a noisy machine may take a little longer.
-  EXPECT_LT(took.count(), 30);
-  EXPECT_EQ(known_web.refused, 0U);
-  EXPECT_EQ(known_api.admitted, 0U);
-  EXPECT_EQ(unknown_web.admitted, 0U);
-  EXPECT_EQ(unknown_api.refused, 0U);
-  for (const Tally* tally : {&known_web, &known_api, &unknown_web, &unknown_api}) {
-    EXPECT_EQ(tally->other, 0U) << std::strerror(tally->other_error);
+  void expect_no_mixed_verdict() {
+    stop();
+    for (const Tally& tally : welcome_) {
+      EXPECT_EQ(tally.refused, 0U);
+      EXPECT_GT(tally.admitted, 1000U);
+      EXPECT_EQ(tally.other, 0U) << std::strerror(tally.other_error);
+    }
+    for (const Tally& tally : unwelcome_) {
+      EXPECT_EQ(tally.admitted, 0U);
+      EXPECT_GT(tally.refused, 1000U);
+      EXPECT_EQ(tally.other, 0U) << std::strerror(tally.other_error);
+    }
   }
-  EXPECT_GT(known_web.admitted, 1000U);
-  EXPECT_GT(known_api.refused, 1000U);
-  EXPECT_GT(unknown_web.refused, 1000U);
-  EXPECT_GT(unknown_api.admitted, 1000U);
-  EXPECT_TRUE(counts(headgated, "one", lab.server(), kPort, 0));
-  EXPECT_TRUE(counts(headgated, "two", lab.server(), kOtherPort, 0));
+
+  std::uint64_t verdicts() const {
+    return welcome_[0].admitted + welcome_[1].admitted + unwelcome_[0].refused +
+           unwelcome_[1].refused;
+  }
+
+ private:
+  void start(std::size_t client, std::uint16_t port, Tally& tally) {
+    threads_.emplace_back([this, client, port, &tally] {
+      connect_over_and_over(lab_.client(client), lab_.server_ipv4(port), stop_, tally);
+    });
+  }
+
+  const Lab& lab_;
+  std::atomic<bool> stop_ = false;
+  std::array<Tally, 2> welcome_;
+  std::array<Tally, 2> unwelcome_;
+  std::vector<std::thread> threads_;
+};
+
+class Atomic : public testing::Test {
+ protected:
+  // Reloads `count` times, at most once a `period`. Returns how long it took, in seconds.
+  static double change(const Headgated& headgated, int count, std::chrono::milliseconds period,
+                       std::string (*policy)(bool)) {
+    cli::Client control(headgated.socket_path());
+    const auto begin = Clock::now();
+    for (int i = 0; i < count; ++i) {
+      headgated.write_config(policy(i % 2 != 0));
+      const auto changed = control.reload();
+      if (!changed) {
+        ADD_FAILURE() << changed.error().to_string();
+        break;
+      }
+      EXPECT_EQ(changed->generation(), 2U + static_cast<unsigned>(i));
+      std::this_thread::sleep_until(begin + (i + 1) * period);
+    }
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+
+  const Lab lab_;
+  const Server web_{lab_.server(), lab_.server_ipv4(kPort)};
+  const Server api_{lab_.server(), lab_.server_ipv4(kOtherPort)};
+};
+
+TEST_F(Atomic, AHundredChangesASecondGiveNoMixedVerdict) {
+  constexpr int kChanges = 2000;
+  const Headgated headgated(lab_.server(), policy_by_limits(true));
+  Load load(lab_);
+  const double took = change(headgated, kChanges, 10ms, policy_by_limits);
+  load.expect_no_mixed_verdict();
+  std::printf("%d changes in %.1f s, %.0f a second; %llu verdicts, none mixed\n", kChanges, took,
+              kChanges / took, static_cast<unsigned long long>(load.verdicts()));
+  EXPECT_LT(took, 25) << "twenty seconds are the goal, on a machine that others load, too";
+  EXPECT_TRUE(counts(headgated, "one", lab_.server(), kPort, 0));
+  EXPECT_TRUE(counts(headgated, "two", lab_.server(), kOtherPort, 0));
+}
+
+// Few changes: each walks the sockets, which kernels with CVE-2026-74714 do not bear under load.
+TEST_F(Atomic, RulesThatExchangeTheirPortsGiveNoMixedVerdict) {
+  const Headgated headgated(lab_.server(), policy_by_ports(true));
+  Load load(lab_);
+  change(headgated, 20, 100ms, policy_by_ports);
+  load.expect_no_mixed_verdict();
+  EXPECT_TRUE(counts(headgated, "one", lab_.server(), kPort, 0));
+  EXPECT_TRUE(counts(headgated, "two", lab_.server(), kOtherPort, 0));
 }
 
 }  // namespace

@@ -160,8 +160,9 @@ TEST_F(Penalty, IsListedAndExplainedAndEndedByDenyDel) {
   const nlohmann::json explained = explain(*headgated_, kClient, web_);
   EXPECT_EQ(explained.at("penalty").at("cidr"), kClient);
   EXPECT_FALSE(explained.contains("deny"));
-  EXPECT_EQ(explain(*headgated_, "2001:db8:64:7::2", web_).at("penalty").at("cidr"),
-            "2001:db8:64:7::/64");
+  EXPECT_EQ(
+      explain(*headgated_, "2001:db8:64:7::2", lab_.server_ipv6(kPort)).at("penalty").at("cidr"),
+      "2001:db8:64:7::/64");
 
   EXPECT_EQ(headgated_->ctl({"deny", "del", kClient}).at("removed"), 1);
   EXPECT_TRUE(gets_from(kClient, "none"));

@@ -107,8 +107,7 @@ TEST_F(Rekey, ANetworkLimitThatAppearsCountsTheNetworksOfOpenConnections) {
   EXPECT_TRUE(admitted(lab_.client(0), lab_.server_ipv4(kPort),
                        {.from = Endpoint{address("10.64.7.9"), 0}}));
   EXPECT_TRUE(counts(headgated, "web", lab_.server(), kPort, 8));
-  auto fifth =
-      hold(lab_.client(0), lab_.server_ipv4(kPort), 1, Endpoint{address("10.64.7.9"), 0});
+  auto fifth = hold(lab_.client(0), lab_.server_ipv4(kPort), 1, Endpoint{address("10.64.7.9"), 0});
   EXPECT_TRUE(refused(lab_.client(0), lab_.server_ipv4(kPort),
                       {.from = Endpoint{address("10.64.7.3"), 0}}));
   EXPECT_EQ(headgated.refused_for("web", "network_connections"), 1U);
@@ -157,7 +156,7 @@ TEST_F(Rekey, UnderLoadTheCountsAreThoseOfTheLiveSocketsInTheEnd) {
       });
     });
   }
-  for (int i = 0; i < 100; ++i) headgated.reload(i % 2 == 0 ? wide : narrow);
+  for (int i = 0; i < 10; ++i) headgated.reload(i % 2 == 0 ? wide : narrow);
   stop = true;
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(counts(headgated, "web", lab_.server(), kPort, 8));
