@@ -78,10 +78,12 @@ struct hg_control {
 	__u32 slot;
 	__u32 denied;      /* is there any entry in map `denied`? */
 	__u32 max_replies; /* connections that are being answered at once */
-	__u32 padding;
-	__u64 generation; /* of the policy, for people: counts from 1 */
+	__u32 is_rekeying; /* 1: connections are being counted anew, so counts are not to be judged
+			      by */
+	__u64 generation;  /* of the policy, for people: counts from 1 */
+	__s64 wall_offset_ns; /* CLOCK_REALTIME less CLOCK_BOOTTIME */
 };
-HG_SIZE_IS(struct hg_control, 24);
+HG_SIZE_IS(struct hg_control, 32);
 
 enum hg_count_half_open {
 	HG_HALF_OPEN_NONE = 0,   /* limits count established connections only */
@@ -111,6 +113,7 @@ HG_SIZE_IS(struct hg_limits, 40);
 #define HG_HAS_OVERRIDES 4U   /* `prefixes` has some of kind HG_PREFIX_OVERRIDE for this rule */
 #define HG_HAS_EXEMPT 8U      /* `prefixes` has some of kind HG_PREFIX_EXEMPT */
 #define HG_COUNT_NETWORKS 16U /* a limit of connections per network is somewhere in this rule */
+#define HG_HAS_DENIED 64U     /* `prefixes` has some of kind HG_PREFIX_DENIED */
 #define HG_HAS_RATES 32U      /* a limit of new connections is somewhere in this rule */
 
 /* Map `rules`, indexed by slot * HG_MAX_RULES + rule id. */
@@ -150,7 +153,7 @@ enum hg_prefix_kind {
 	HG_PREFIX_LISTEN = 1,   /* local addresses; selector: local port */
 	HG_PREFIX_OVERRIDE = 2, /* clients; selector: rule id */
 	HG_PREFIX_EXEMPT = 3,   /* clients exempt from every rule; selector: 0 */
-	HG_PREFIX_DENIED = 4,   /* in `denied`; selector: 0 */
+	HG_PREFIX_DENIED = 4,   /* clients; selector: 0 */
 };
 
 struct hg_prefix_key {
@@ -168,15 +171,17 @@ struct hg_prefix {
 	__u16 exempt;            /* HG_PREFIX_OVERRIDE: 1: counted, never refused */
 	__u16 bits;              /* prefix_bits of this entry's key */
 	struct hg_limits limits; /* HG_PREFIX_OVERRIDE */
+	__u64 until_ns;          /* HG_PREFIX_DENIED: CLOCK_REALTIME, or HG_FOR_GOOD */
 };
-HG_SIZE_IS(struct hg_prefix, 48);
+#define HG_FOR_GOOD 0xffffffffffffffffULL
+HG_SIZE_IS(struct hg_prefix, 56);
 
+/* Map `denied`: what operators have denied, outside the slots. */
 struct hg_denied {
 	__u64 until_ns;    /* CLOCK_BOOTTIME; HG_FOR_GOOD: no end */
 	__u32 prefix_bits; /* of this entry's key */
 	__u32 padding;
 };
-#define HG_FOR_GOOD 0xffffffffffffffffULL
 HG_SIZE_IS(struct hg_denied, 16);
 
 /* Map `listeners` (sockmap): sockets that refused connections are steered to, IPv4 then IPv6. */
@@ -406,8 +411,10 @@ struct hg_explanation {
 	__u64 denied_until_ns;               /* 0: not denied */
 	__u32 denied_bits;                   /* prefix_bits of the entry that denies */
 	__u32 penalty_times;                 /* 0: none is remembered */
-	__u64 penalty_until_ns;              /* may have passed */
+	__u32 denied_by;                     /* 1: map `denied`, 2: the policy */
+	__u32 padding;
+	__u64 penalty_until_ns; /* may have passed */
 };
-HG_SIZE_IS(struct hg_explanation, 192);
+HG_SIZE_IS(struct hg_explanation, 200);
 
 #endif /* HEADGATE_BPF_ABI_H */

@@ -78,76 +78,89 @@ static __always_inline int refuse(struct bpf_sk_lookup *ctx, const struct visito
 	return SK_PASS;
 }
 
-/*
- * What a new connection takes from each level: when its request is queued or, without a request,
- * when it is established.
- */
-static __always_inline void take_total(const struct visitor *visitor, const struct hg_rule *rule,
-				       bool is_half_open, bool takes_token)
+/* The tokens are taken from the network and from all when the client's address is proven. */
+static __always_inline bool takes_tokens(const struct visitor *visitor, const struct hg_rule *rule,
+					 int is_over_limit)
 {
-	struct hg_totals *total;
-
-	is_half_open = is_half_open && rule->count_half_open == HG_HALF_OPEN_ALL;
-	takes_token = takes_token && rule->total_rate.interval_ns;
-	if (!is_half_open && !takes_token) return;
-
-	__u32 rule_id = visitor->rule_id;
-
-	total = bpf_map_lookup_elem(&totals, &rule_id);
-	if (!total) return;
-	if (is_half_open) window_add(&total->half_open, window_now(rule));
-	if (takes_token) take_token(&total->bucket, bpf_ktime_get_ns(), &rule->total_rate);
-}
-
-static __always_inline void take_network(const struct visitor *visitor, const struct hg_rule *rule,
-					 bool is_half_open, bool takes_token)
-{
-	const struct hg_rate *rate = &visitor->limits.network_rate;
-	struct hg_recent *entry;
-
-	is_half_open = is_half_open && rule->count_half_open == HG_HALF_OPEN_ALL &&
-		       rule->flags & HG_COUNT_NETWORKS;
-	takes_token = takes_token && rate->interval_ns;
-	if (!is_half_open && !takes_token) return;
-	entry = touch_recent(&visitor->network);
-	if (!entry) return;
-	if (is_half_open) window_add(&entry->half_open, window_now(rule));
-	if (takes_token) take_token(&entry->bucket, bpf_ktime_get_ns(), rate);
-}
-
-static __always_inline void take_client(const struct visitor *visitor, const struct hg_rule *rule,
-					bool is_half_open, bool takes_token)
-{
-	const struct hg_rate *rate = &visitor->limits.client_rate;
-	struct hg_recent *entry = touch_recent(&visitor->client);
-	__u64 now = bpf_ktime_get_coarse_ns();
-
-	if (!entry) return;
-	window_add(&entry->opened, hg_window_number(now, HG_OPENED_WINDOW_NS));
-	if (is_half_open)
-		window_add(&entry->half_open,
-			   hg_window_number(now, rule->handshake_timeout_ns ?: 1));
-	if (takes_token && rate->interval_ns) take_token(&entry->bucket, bpf_ktime_get_ns(), rate);
+	return rule->flags & HG_HAS_RATES && !visitor->exempt && !is_over_limit;
 }
 
 /*
- * Takes a half-open slot and the tokens. An exempt client takes no tokens, and neither does one
- * that is only let in because the rule is monitored (`is_over_limit`): nothing is taken from any
- * bucket unless all admit.
+ * The kernel has queued a request: the client takes a half-open slot and one of its own tokens. An
+ * exempt client takes no token, and neither does one that is only let in because the rule is
+ * monitored (`is_over_limit`).
  */
-CHECKED_ONCE int take(const struct visitor *visitor, int is_half_open, int is_over_limit)
+CHECKED_ONCE int take_client(const struct visitor *visitor, int is_half_open, int is_over_limit)
 {
 	if (!visitor) return 0;
 
 	const struct hg_rule *rule = rule_of(visitor);
-	if (!rule) return 0;
+	struct hg_recent *entry = touch_recent(&visitor->client);
+	const struct hg_rate *rate = &visitor->limits.client_rate;
+	__u64 now = bpf_ktime_get_coarse_ns();
 
-	bool takes_token = rule->flags & HG_HAS_RATES && !visitor->exempt && !is_over_limit;
-
-	take_client(visitor, rule, is_half_open, takes_token);
-	take_network(visitor, rule, is_half_open, takes_token);
-	take_total(visitor, rule, is_half_open, takes_token);
+	if (!entry || !rule) return 0;
+	window_add(&entry->opened, hg_window_number(now, HG_OPENED_WINDOW_NS));
+	if (is_half_open)
+		window_add(&entry->half_open,
+			   hg_window_number(now, rule->handshake_timeout_ns ?: 1));
+	if (rate->interval_ns && takes_tokens(visitor, rule, is_over_limit))
+		take_token(&entry->bucket, bpf_ktime_get_ns(), rate);
 	return 0;
+}
+
+/* The half-open slots of the network and of all, where limits count those. */
+CHECKED_ONCE int take_shared_half_open(const struct visitor *visitor)
+{
+	if (!visitor) return 0;
+
+	const struct hg_rule *rule = rule_of(visitor);
+
+	if (!rule || rule->count_half_open != HG_HALF_OPEN_ALL) return 0;
+	if (rule->flags & HG_COUNT_NETWORKS) {
+		struct hg_recent *entry = touch_recent(&visitor->network);
+
+		if (entry) window_add(&entry->half_open, window_now(rule));
+	}
+	__u32 rule_id = visitor->rule_id;
+	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+
+	if (total) window_add(&total->half_open, window_now(rule));
+	return 0;
+}
+
+/*
+ * The handshake is complete: takes a token from the network's bucket and one from that of all, both
+ * or neither. Returns the enum hg_reason of the bucket that has none left: between the SYN and now
+ * others have taken them.
+ */
+CHECKED_ONCE int take_shared_tokens(const struct visitor *visitor)
+{
+	if (!visitor) return HG_ADMITTED;
+
+	const struct hg_rule *rule = rule_of(visitor);
+	const struct hg_rate *network_rate = &visitor->limits.network_rate;
+	struct hg_recent *network = NULL;
+	struct hg_totals *total = NULL;
+	__u32 rule_id = visitor->rule_id;
+
+	if (!rule) return HG_ADMITTED;
+
+	__u64 now = bpf_ktime_get_ns();
+
+	if (network_rate->interval_ns) {
+		network = touch_recent(&visitor->network);
+		if (network && !has_token(&network->bucket, now, network_rate))
+			return HG_NETWORK_RATE;
+	}
+	if (rule->total_rate.interval_ns) {
+		total = bpf_map_lookup_elem(&totals, &rule_id);
+		if (total && !has_token(&total->bucket, now, &rule->total_rate))
+			return HG_TOTAL_RATE;
+	}
+	if (network) take_token(&network->bucket, now, network_rate);
+	if (total) take_token(&total->bucket, now, &rule->total_rate);
+	return HG_ADMITTED;
 }
 
 CHECKED_ONCE int give_back_half_open(const struct visitor *visitor)

@@ -11,29 +11,95 @@
  */
 #define MAX_EXPIRED_IN_A_ROW 32
 
-/* The most specific entry that has not expired; null if there is none. */
-static __always_inline const struct hg_denied *find_denied(const struct hg_address *remote)
-{
-	const struct hg_control *now = find_control();
+struct denial {
+	__u64 until_ns; /* CLOCK_BOOTTIME, or HG_FOR_GOOD */
+	__u32 bits;     /* prefix_bits of its key; 0: there is none */
+};
 
-	if (!now || !now->denied) return NULL;
+/* The most specific entry of operators that has not expired. */
+static __always_inline struct denial find_operators_denial(const struct hg_address *remote,
+							   const struct hg_control *control)
+{
+	struct denial denial = {};
+
+	if (!control->denied) return denial;
 
 	struct hg_prefix_key key = prefix_key(remote, HG_PREFIX_DENIED, 0);
+	__u64 now = bpf_ktime_get_boot_ns();
 
 	for (int i = 0; i < MAX_EXPIRED_IN_A_ROW; i++) {
 		const struct hg_denied *entry = bpf_map_lookup_elem(&denied, &key);
 
-		if (!entry || entry->until_ns > bpf_ktime_get_boot_ns()) return entry;
+		if (!entry) return denial;
+		if (entry->until_ns > now) {
+			denial.until_ns = entry->until_ns;
+			denial.bits = entry->prefix_bits;
+			return denial;
+		}
 		/* It has expired; a wider one may not have. */
-		if (entry->prefix_bits <= HG_PREFIX_FIXED_BITS) return NULL;
+		if (entry->prefix_bits <= HG_PREFIX_FIXED_BITS) return denial;
 		key.prefix_bits = entry->prefix_bits - 1;
 	}
-	return NULL;
+	return denial;
 }
 
-static __always_inline bool is_denied(const struct hg_address *remote)
+/* The most specific entry of the policy that has not expired. */
+static __always_inline struct denial find_configured_denial(__u32 slot,
+							    const struct hg_address *remote,
+							    const struct hg_control *control)
 {
-	return find_denied(remote) != NULL;
+	struct denial denial = {};
+	void *trie = bpf_map_lookup_elem(&prefixes, &slot);
+	struct hg_prefix_key key = prefix_key(remote, HG_PREFIX_DENIED, 0);
+	__u64 now = bpf_ktime_get_boot_ns() + control->wall_offset_ns;
+
+	if (!trie) return denial;
+	for (int i = 0; i < MAX_EXPIRED_IN_A_ROW; i++) {
+		const struct hg_prefix *entry = bpf_map_lookup_elem(trie, &key);
+
+		if (!entry) return denial;
+		if (entry->until_ns > now) {
+			denial.until_ns = entry->until_ns == HG_FOR_GOOD
+					      ? HG_FOR_GOOD
+					      : entry->until_ns - control->wall_offset_ns;
+			denial.bits = entry->bits;
+			return denial;
+		}
+		if (entry->bits <= HG_PREFIX_FIXED_BITS) return denial;
+		key.prefix_bits = entry->bits - 1;
+	}
+	return denial;
+}
+
+/* Returns who denies: 0 nobody, 1 an operator, 2 the policy. */
+CHECKED_ONCE int find_denial(const struct visitor *visitor, const struct hg_address *remote,
+			     struct denial *denial)
+{
+	const struct hg_control *control = find_control();
+
+	if (!visitor || !remote || !denial || !control) return 0;
+
+	struct hg_address address = *remote;
+
+	*denial = find_operators_denial(&address, control);
+	if (denial->bits) return 1;
+
+	const struct hg_rule *rule = rule_of(visitor);
+
+	if (!rule || !(rule->flags & HG_HAS_DENIED)) return 0;
+	*denial = find_configured_denial(visitor->rule_index / HG_MAX_RULES, &address, control);
+	return denial->bits ? 2 : 0;
+}
+
+/* Nothing to look for is the usual case, and must cost nothing. */
+static __always_inline bool is_denied(const struct visitor *visitor, const struct hg_rule *rule,
+				      const struct hg_address *remote)
+{
+	const struct hg_control *control = find_control();
+	struct denial denial = {};
+
+	if (!control || (!control->denied && !(rule->flags & HG_HAS_DENIED))) return false;
+	return find_denial(visitor, remote, &denial);
 }
 
 static __always_inline bool is_on_penalty(const struct hg_rule *rule,

@@ -20,13 +20,12 @@ static __always_inline struct hg_explained_level explained(struct level_state st
 static __always_inline void explain_denial(struct hg_explanation *out, const struct hg_rule *rule,
 					   struct visitor *visitor, const struct hg_address *remote)
 {
-	const struct hg_denied *entry = find_denied(remote);
 	const struct hg_penalty *penalty = NULL;
+	struct denial denial = {};
 
-	if (entry) {
-		out->denied_until_ns = entry->until_ns;
-		out->denied_bits = entry->prefix_bits;
-	}
+	out->denied_by = find_denial(visitor, remote, &denial);
+	out->denied_until_ns = denial.until_ns;
+	out->denied_bits = denial.bits;
 	if (rule->penalty_after) penalty = bpf_map_lookup_elem(&penalties, &visitor->client);
 	if (penalty) {
 		out->penalty_until_ns = penalty->until_ns;

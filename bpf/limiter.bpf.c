@@ -67,12 +67,26 @@ int explain(struct bpf_sk_lookup *ctx)
 static __always_inline void reserve(const struct connection *connection)
 {
 	struct lookup_note *note = just_looked_up(connection);
+	__u32 verdict = note ? note->verdict : LOOKUP_ADMITTED;
 	struct visitor visitor = {};
 
-	if (note && note->verdict == LOOKUP_STEERED) return;
-	if (!identify(connection, &visitor)) return;
-	take(&visitor, true, note && note->verdict == LOOKUP_OVER_LIMIT);
 	if (note) forget_lookup(note);
+	if (verdict == LOOKUP_STEERED) return;
+	if (!identify(connection, &visitor)) return;
+	take_client(&visitor, true, verdict == LOOKUP_OVER_LIMIT);
+	take_shared_half_open(&visitor);
+}
+
+/* The limit that a connection has passed since its SYN was admitted, as far as tokens tell. */
+static __always_inline enum hg_reason take_tokens(const struct visitor *visitor)
+{
+	const struct hg_rule *rule = rule_of(visitor);
+
+	if (!rule || !takes_tokens(visitor, rule, false)) return HG_ADMITTED;
+
+	int reason = take_shared_tokens(visitor);
+
+	return rule->flags & HG_MONITOR ? HG_ADMITTED : reason;
 }
 
 /*
@@ -82,16 +96,19 @@ static __always_inline void reserve(const struct connection *connection)
 static __always_inline bool establish(__u64 cookie, const struct connection *connection)
 {
 	struct lookup_note *note = just_looked_up(connection);
+	__u32 verdict = note ? note->verdict : LOOKUP_ADMITTED;
 	struct visitor visitor = {};
 
+	if (note) forget_lookup(note);
 	if (!identify(connection, &visitor)) return false;
 	if (note) {
-		take(&visitor, false, note->verdict == LOOKUP_OVER_LIMIT);
+		take_client(&visitor, false, verdict == LOOKUP_OVER_LIMIT);
 	} else {
 		give_back_half_open(&visitor);
 	}
 	__u32 opened = bpf_ktime_get_coarse_ns() >> HG_OPENED_SHIFT;
-	struct counted counted = count_connection(cookie, &visitor, true, 0, opened);
+	enum hg_reason excess = take_tokens(&visitor);
+	struct counted counted = count_connection(cookie, &visitor, true, excess, 0, opened);
 	struct report report = {
 	    .type = HG_EVENT_TABLE_FULL,
 	    .reason = HG_TABLE_FULL,

@@ -15,6 +15,8 @@
 #include "connection.h"
 #include "maps.h"
 
+#define NOTE_LIFETIME_NS 10000000ULL /* two steps of the coarse clock */
+
 static __always_inline __u32 ports_of(const struct connection *connection)
 {
 	return (__u32)connection->remote_port << 16 | connection->local_port;
@@ -36,6 +38,7 @@ static __always_inline void note_lookup(const struct connection *connection,
 	note->remote = connection->remote;
 	note->ports = ports_of(connection);
 	note->verdict = verdict;
+	note->noted_ns = bpf_ktime_get_coarse_ns();
 }
 
 /* The note on this very connection, or null. */
@@ -48,6 +51,8 @@ static __always_inline struct lookup_note *just_looked_up(const struct connectio
 	    note->remote.word[0] != remote->word[0] || note->remote.word[1] != remote->word[1] ||
 	    note->remote.word[2] != remote->word[2] || note->remote.word[3] != remote->word[3])
 		return NULL;
+	/* A note of an earlier packet of this connection, which nobody came to forget. */
+	if (bpf_ktime_get_coarse_ns() - note->noted_ns > NOTE_LIFETIME_NS) return NULL;
 	return note;
 }
 

@@ -154,7 +154,8 @@ enum lookup_verdict {
 struct lookup_note {
 	struct hg_address remote;
 	__u32 ports;
-	__u32 verdict; /* enum lookup_verdict */
+	__u32 verdict;  /* enum lookup_verdict */
+	__u64 noted_ns; /* CLOCK_MONOTONIC, coarse */
 };
 
 /* The connection whose listener this CPU has looked up last: see lookup_note.h. */

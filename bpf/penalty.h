@@ -46,6 +46,9 @@ static __always_inline __u32 impose_penalty(const struct visitor *visitor,
 					    const struct hg_rule *rule, __u64 now)
 {
 	const struct hg_penalty *last = bpf_map_lookup_elem(&penalties, &visitor->client);
+	/* Another CPU has just imposed it. */
+	if (last && last->until_ns > now) return 0;
+
 	struct hg_penalty penalty = {.length_ns = rule->penalty_first_ns, .times = 1};
 
 	/* The last one is remembered for as long as the longest one takes. */

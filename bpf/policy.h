@@ -25,6 +25,13 @@ static __always_inline const struct hg_control *find_control(void)
 	return bpf_map_lookup_elem(&control, &zero);
 }
 
+static __always_inline bool is_rekeying(void)
+{
+	const struct hg_control *now = find_control();
+
+	return now && *(volatile const __u32 *)&now->is_rekeying;
+}
+
 static __always_inline struct hg_prefix_key prefix_key(const struct hg_address *address,
 						       enum hg_prefix_kind kind, __u32 selector)
 {

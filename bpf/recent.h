@@ -16,7 +16,7 @@
 #include "maps.h"
 #include "window.h"
 
-#define RECENT_RETRIES 8 /* of a compare-and-swap; each failure means another CPU succeeded */
+#define RECENT_RETRIES 32 /* of a compare-and-swap; each failure means another CPU succeeded */
 
 const volatile __u32 possible_cpus = 1;
 

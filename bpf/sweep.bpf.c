@@ -86,7 +86,8 @@ static __always_inline bool is_in_place(const struct hg_connection *entry,
 
 static __always_inline void adopt(__u64 cookie, struct visitor *visitor, __u32 flags, __u32 opened)
 {
-	struct counted counted = count_connection(cookie, visitor, false, flags, opened);
+	struct counted counted =
+	    count_connection(cookie, visitor, false, HG_ADMITTED, flags, opened);
 
 	if (!counted.is_complete) COUNT(visitor->rule_id, untracked);
 }

@@ -71,13 +71,15 @@ struct counted {
 /*
  * Counts an established connection, once: who knows the socket already must not call this. The
  * caller holds the socket's lock, as all hooks do that see a full socket. `is_new`: it has just
- * been opened, so it will be closed if it is beyond a limit. `flags` go into its entry.
+ * been opened, so it will be closed if it is beyond a limit. `excess`: a limit that it is known to
+ * be beyond already. `flags` go into its entry.
  */
 static __always_inline struct counted count_connection(__u64 cookie, struct visitor *visitor,
-						       bool is_new, __u32 flags, __u32 opened)
+						       bool is_new, enum hg_reason excess,
+						       __u32 flags, __u32 opened)
 {
 	const struct hg_rule *rule = rule_of(visitor);
-	struct counted counted = {};
+	struct counted counted = {.excess = excess};
 	struct hg_connection connection = {
 	    .cookie = cookie,
 	    .client = visitor->client.address,
@@ -90,7 +92,7 @@ static __always_inline struct counted count_connection(__u64 cookie, struct visi
 	__u32 incarnation;
 
 	if (!total || !rule) return counted;
-	bool is_free = !is_new || visitor->exempt || rule->flags & HG_MONITOR;
+	bool is_free = !is_new || visitor->exempt || rule->flags & HG_MONITOR || is_rekeying();
 
 	if (__sync_fetch_and_add(&total->connections, 1) >= rule->total)
 		counted.excess = HG_TOTAL_CONNECTIONS;

@@ -88,9 +88,14 @@ static __always_inline struct level_state read_total(const struct visitor *visit
 	return state;
 }
 
+/*
+ * While connections are being counted anew, a count may still hold some that are another rule's or
+ * client's by now: nobody is refused by it.
+ */
 static __always_inline bool is_full(const struct level_state *state, __u32 limit)
 {
-	return limit != HG_NO_LIMIT && state->connections + state->half_open >= limit;
+	if (limit == HG_NO_LIMIT || state->connections + state->half_open < limit) return false;
+	return limit == 0 || !is_rekeying();
 }
 
 static __always_inline bool is_too_fast(const struct level_state *state, const struct hg_rate *rate,
@@ -106,7 +111,8 @@ CHECKED_ONCE int judge(struct visitor *visitor, const struct hg_address *remote)
 
 	const struct hg_rule *rule = rule_of(visitor);
 	if (!rule) return HG_ADMITTED;
-	if (is_denied(remote) || is_on_penalty(rule, &visitor->client)) return HG_DENIED;
+	if (is_denied(visitor, rule, remote) || is_on_penalty(rule, &visitor->client))
+		return HG_DENIED;
 
 	const struct hg_limits *limits = &visitor->limits;
 	struct level_state client = read_client(visitor, rule);
