@@ -149,7 +149,9 @@ CHECKED_ONCE int take_shared_tokens(const struct visitor *visitor)
 	__u64 now = bpf_ktime_get_ns();
 
 	if (network_rate->interval_ns) {
-		network = touch_recent(&visitor->network);
+		struct hg_client_key key = network_bucket_key(visitor, rule);
+
+		network = touch_recent(&key);
 		if (network && !has_token(&network->bucket, now, network_rate))
 			return HG_NETWORK_RATE;
 	}

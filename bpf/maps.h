@@ -45,7 +45,7 @@ struct prefix_trie {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, HG_POLICY_SLOTS);
+	__uint(max_entries, HG_POLICY_SLOTS + 1); /* no program looks at the last */
 	__type(key, __u32);
 	__array(values, struct prefix_trie);
 } prefixes SEC(".maps");

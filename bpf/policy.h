@@ -147,6 +147,22 @@ static __always_inline void find_override(struct visitor *visitor, __u32 slot,
 	visitor->exempt = override->exempt;
 }
 
+/*
+ * Where the token bucket of the network is. Clients whose override has a rate of its own share one
+ * that no other rate is taken from: a word cannot be two buckets.
+ */
+static __always_inline struct hg_client_key network_bucket_key(const struct visitor *visitor,
+							       const struct hg_rule *rule)
+{
+	const struct hg_rate *usual = &rule->limits.network_rate;
+	const struct hg_rate *rate = &visitor->limits.network_rate;
+	struct hg_client_key key = visitor->network;
+
+	if (rate->interval_ns != usual->interval_ns || rate->tolerance_ns != usual->tolerance_ns)
+		key.incarnation = visitor->override_bits;
+	return key;
+}
+
 /* Returns 0 when the connection is none of our business. */
 CHECKED_ONCE int identify_in(__u32 slot, const struct connection *connection,
 			     struct visitor *visitor)

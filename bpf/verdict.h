@@ -66,11 +66,16 @@ static __always_inline struct level_state read_network(struct visitor *visitor,
 	bool counts_half_open = rule->count_half_open == HG_HALF_OPEN_ALL;
 	struct level_state state = {};
 
-	if (visitor->limits.per_network != HG_NO_LIMIT)
+	if (visitor->limits.per_network != HG_NO_LIMIT) {
 		state.connections = key_connections(&visitor->network);
-	if ((counts_half_open && visitor->limits.per_network != HG_NO_LIMIT) ||
-	    visitor->limits.network_rate.interval_ns)
-		read_recent(rule, &visitor->network, counts_half_open, &state);
+		if (counts_half_open) read_recent(rule, &visitor->network, true, &state);
+	}
+	if (visitor->limits.network_rate.interval_ns) {
+		struct hg_client_key key = network_bucket_key(visitor, rule);
+		const struct hg_recent *entry = bpf_map_lookup_elem(&recent, &key);
+
+		state.bucket = entry ? read_word(&entry->bucket) : 0;
+	}
 	return state;
 }
 

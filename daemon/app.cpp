@@ -4,11 +4,14 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include <prometheus/exposer.h>
@@ -67,24 +70,67 @@ void log_reload(const Result<manage::ReloadReport>& report) {
                report->generation, report->changes.size(), report->rekeyed, report->took.count());
 }
 
-void reload_if_changed(manage::LiveManager& manager) {
-  const auto report = manager.reload_if_changed();
-  if (!report) {
-    log_reload(tl::unexpected(report.error()));
-  } else if (*report) {
-    log_reload(**report);
+// Reloads on a thread of its own: connections beyond a limit are closed meanwhile. Of what is asked
+// for while one is under way, one more is done.
+class Reloader {
+ public:
+  explicit Reloader(manage::LiveManager& manager) : manager_(manager), thread_([this] { run(); }) {}
+  ~Reloader() {
+    {
+      const std::lock_guard lock(lock_);
+      is_ending_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
   }
-}
+
+  void reload() { ask(is_reload_wanted_); }
+  void reload_if_changed() { ask(is_look_wanted_); }
+
+ private:
+  void ask(bool& wanted) {
+    {
+      const std::lock_guard lock(lock_);
+      wanted = true;
+    }
+    wake_.notify_one();
+  }
+
+  void run() {
+    std::unique_lock lock(lock_);
+    for (;;) {
+      wake_.wait(lock, [this] { return is_ending_ || is_reload_wanted_ || is_look_wanted_; });
+      if (is_ending_) return;
+      const bool is_reload = std::exchange(is_reload_wanted_, false);
+      is_look_wanted_ = false;
+      lock.unlock();
+      if (is_reload) {
+        log_reload(manager_.reload());
+      } else if (const auto report = manager_.reload_if_changed(); !report) {
+        log_reload(tl::unexpected(report.error()));
+      } else if (*report) {
+        log_reload(**report);
+      }
+      lock.lock();
+    }
+  }
+
+  manage::LiveManager& manager_;
+  std::mutex lock_;
+  std::condition_variable wake_;
+  bool is_reload_wanted_ = false;
+  bool is_look_wanted_ = false;
+  bool is_ending_ = false;
+  std::thread thread_;
+};
 
 }  // namespace
 
-Result<void> run_daemon(manage::Source source) {
+Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) {
   const auto start_time = std::chrono::system_clock::now();
   const config::Config config = source.config;
   const std::string config_file = source.path;
   raise_file_limit();
-  const auto signals = runtime::Signals::block();
-  if (!signals) return tl::unexpected(signals.error());
   auto opened = kernel::NetworkNamespace::open(config.netns);
   if (!opened) return tl::unexpected(opened.error());
   const auto netns = std::make_shared<const kernel::NetworkNamespace>(std::move(*opened));
@@ -120,11 +166,12 @@ Result<void> run_daemon(manage::Source source) {
                config.metrics_listen.value_or("off"), config.control_socket);
 
   EventHandler events(manager, std::move(*killer));
+  Reloader reloader(manager);
   runtime::EventLoop loop;
-  loop.watch(signals->fd(), [&] {
-    const int signal = signals->read();
+  loop.watch(signals.fd(), [&] {
+    const int signal = signals.read();
     if (signal == SIGHUP) {
-      log_reload(manager.reload());
+      reloader.reload();
     } else if (signal != 0) {
       loop.stop(signal);
     }
@@ -133,7 +180,7 @@ Result<void> run_daemon(manage::Source source) {
     events.drain();
     events.make_up_for_losses();
   });
-  if (watch) watch->add_to(loop, [&manager] { reload_if_changed(manager); });
+  if (watch) watch->add_to(loop, [&reloader] { reloader.reload_if_changed(); });
   loop.every(kTick, [&] {
     events.make_up_for_losses();
     events.retry();

@@ -9,6 +9,7 @@
 #include "daemon/app.h"
 #include "daemon/manage/source.h"
 #include "daemon/policy/policy.h"
+#include "daemon/runtime/event_loop.h"
 #include "daemon/runtime/log.h"
 
 namespace {
@@ -46,6 +47,9 @@ int main(int argc, char** argv) {
     complain(log.error());
     return kUsage;
   }
+  // Before the configuration is read: SIGHUP may come at any time.
+  const auto signals = headgate::runtime::Signals::block();
+  if (!signals) return complain(signals.error());
   auto source = headgate::manage::Source::load(config_file);
   if (!source) return complain(source.error());
   if (check_only) {
@@ -54,7 +58,7 @@ int main(int argc, char** argv) {
     std::printf("%s: good, %zu rules\n", config_file.c_str(), source->config.rules.size());
     return kGood;
   }
-  const auto done = headgate::run_daemon(*std::move(source));
+  const auto done = headgate::run_daemon(*signals, *std::move(source));
   if (!done) {
     spdlog::critical("{}", done.error().to_string());
     return kBad;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/kernel/clock.h"
 #include "daemon/kernel/iterator.h"
 #include "daemon/kernel/libbpf_log.h"
 #include "daemon/kernel/limiter_kernel.h"
@@ -71,7 +72,8 @@ void Limiter::size_tables(const config::TableSizes& sizes, Kernel& kernel) {
 
   bpf_map__set_max_entries(maps.recent, sizes.recent);
   bpf_map__set_max_entries(maps.penalties, sizes.penalties);
-  bpf_map__set_max_entries(maps.denied, sizes.denied);
+  // One more: a full trie of an older kernel does not even replace an entry.
+  bpf_map__set_max_entries(maps.denied, sizes.denied + 1);
 
   kernel.limiter->rodata->connection_slot_mask = slots - 1;
   kernel.sweep->rodata->connection_slot_mask = slots - 1;
@@ -128,6 +130,8 @@ Result<void> Limiter::prepare(Kernel& kernel, std::shared_ptr<const policy::Poli
   if (!slots) return tl::unexpected(slots.error());
   kernel.slots = std::move(*slots);
   kernel.slots.set_max_replies(max_replies);
+  kernel.slots.set_wall_offset(static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME)) -
+                               static_cast<std::int64_t>(boot_ns()));
   if (auto done = kernel.slots.put_in_force(*policy); !done) return done;
   kernel.policy = std::move(policy);
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,8 @@ struct LiveFilter {
 struct Change {
   std::uint64_t generation = 0;
   std::uint64_t rekeyed = 0;  // live connections that are counted elsewhere than before
+  // Connections could not be counted anew; until rekey() has, no limit of connections refuses.
+  std::optional<Error> rekey_error;
 };
 
 // The kernel programs, loaded and attached: enforcement lasts exactly as long as this object.
@@ -110,6 +113,10 @@ class Limiter {
   // another way, live connections are counted anew before this returns. On error the former policy
   // stays in force. Closes nothing.
   Result<Change> change(std::shared_ptr<const policy::Policy> policy);
+  // Counts the open connections as the policy in force says. Returns how many it has moved.
+  Result<std::uint64_t> rekey();
+  // CLOCK_REALTIME less CLOCK_BOOTTIME: entries of the policy's deny list end by the former.
+  void set_wall_offset(std::int64_t ns);
   std::shared_ptr<const policy::Policy> policy() const;
   std::uint64_t generation() const;
 
@@ -125,7 +132,7 @@ class Limiter {
 
   Result<std::vector<Penalised>> penalties() const;
   // Returns how many it has ended. They are forgotten, too.
-  Result<std::uint32_t> end_penalties(const Prefix& clients);
+  Result<std::uint32_t> end_penalties(const std::vector<Prefix>& clients);
 
   Result<Counts> counts() const;
   // Every client that holds a connection, established or half-open, or has been refused or opened
@@ -158,8 +165,7 @@ class Limiter {
                               std::uint32_t max_replies);
   static Result<void> attach(Kernel& kernel, const Cgroup& cgroup);
   static Result<void> hook_adopted(Kernel& kernel);
-  Result<void> forget_rule(policy::RuleId id);
-  Result<std::uint64_t> reconcile();
+  Result<void> forget_rules(const std::set<policy::RuleId>& ids);
   std::unique_ptr<Kernel> kernel_;
 };
 

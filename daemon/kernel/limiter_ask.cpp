@@ -60,7 +60,7 @@ Result<hg_explanation> Limiter::explain(const IpAddress& client, const IpAddress
   options.sz = sizeof(options);
   options.ctx_in = &syn;
   options.ctx_size_in = sizeof(syn);
-  const std::lock_guard lock(kernel_->questions);
+  const std::lock_guard lock(kernel_->explanations);
   const int program = bpf_program__fd(kernel_->limiter->progs.explain);
   if (bpf_prog_test_run_opts(program, &options) != 0) {
     return fail_errno("cannot run the program that explains a verdict", errno);
@@ -69,7 +69,7 @@ Result<hg_explanation> Limiter::explain(const IpAddress& client, const IpAddress
 }
 
 Result<std::vector<hg_live>> Limiter::find(const LiveFilter& filter) const {
-  const std::lock_guard lock(kernel_->questions);
+  const std::lock_guard lock(kernel_->queries);
   const auto asked =
       write_entry(kernel_->limiter->maps.query, std::uint32_t{0}, make_query(filter));
   if (!asked) return tl::unexpected(asked.error());

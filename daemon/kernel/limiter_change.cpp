@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the policy, the deny list and the reply sockets of a Limiter change while it is in force.
+#include "common/prefix_set.h"
 #include "daemon/kernel/address.h"
 #include "daemon/kernel/clock.h"
 #include "daemon/kernel/iterator.h"
@@ -40,24 +41,29 @@ std::uint64_t Limiter::generation() const {
   return kernel_->slots.generation();
 }
 
-// A number that was another rule's before must not inherit anything from it. Its connections are
-// counted elsewhere since that rule went.
-Result<void> Limiter::forget_rule(policy::RuleId id) {
+// Numbers that were other rules' before must not inherit anything from them. Their connections are
+// counted elsewhere since those rules went.
+Result<void> Limiter::forget_rules(const std::set<policy::RuleId>& ids) {
+  if (ids.empty()) return {};
   const auto& maps = kernel_->limiter->maps;
-  const std::uint32_t index = id;
-  auto totals = read_entry<hg_totals>(maps.totals, index);
-  if (!totals) return tl::unexpected(totals.error());
   const std::vector<hg_rule_stats> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  if (bpf_map__update_elem(maps.stats, &index, sizeof(index), none.data(),
-                           none.size() * sizeof(hg_rule_stats), BPF_ANY) != 0) {
-    return fail_errno("cannot write to map stats", errno);
+  for (const std::uint32_t index : ids) {
+    if (bpf_map__update_elem(maps.stats, &index, sizeof(index), none.data(),
+                             none.size() * sizeof(hg_rule_stats), BPF_ANY) != 0) {
+      return fail_errno("cannot write to map stats", errno);
+    }
+    auto totals = read_entry<hg_totals>(maps.totals, index);
+    if (!totals) return tl::unexpected(totals.error());
+    if (totals->half_open == 0 && totals->bucket == 0) continue;
+    totals->half_open = 0;
+    totals->bucket = 0;
+    if (auto written = write_entry(maps.totals, index, *totals); !written) return written;
   }
-  std::vector<hg_client_key> stale;
-  const auto note = [&stale, id](const hg_client_key& key, const auto&) {
-    if (key.rule == id) stale.push_back(key);
-  };
   for (const bpf_map* map : {maps.recent, maps.penalties}) {
-    stale.clear();
+    std::vector<hg_client_key> stale;
+    const auto note = [&stale, &ids](const hg_client_key& key, const auto&) {
+      if (ids.count(key.rule) > 0) stale.push_back(key);
+    };
     auto seen = map == maps.recent ? visit_entries<hg_client_key, hg_recent>(map, note)
                                    : visit_entries<hg_client_key, hg_penalty>(map, note);
     if (!seen) return seen;
@@ -65,14 +71,11 @@ Result<void> Limiter::forget_rule(policy::RuleId id) {
       if (auto removed = remove_entry(map, key); !removed) return removed;
     }
   }
-  if (totals->half_open == 0 && totals->bucket == 0) return {};
-  totals->half_open = 0;
-  totals->bucket = 0;
-  return write_entry(maps.totals, index, *totals);
+  return {};
 }
 
-Result<std::uint64_t> Limiter::reconcile() {
-  const std::lock_guard lock(kernel_->questions);
+Result<std::uint64_t> Limiter::rekey() {
+  const std::lock_guard lock(kernel_->queries);
   const bpf_map* const query = kernel_->limiter->maps.query;
   if (auto asked = write_entry(query, std::uint32_t{0}, hg_query{}); !asked) {
     return tl::unexpected(asked.error());
@@ -80,33 +83,47 @@ Result<std::uint64_t> Limiter::reconcile() {
   if (auto done = run_iterator(kernel_->sweep->progs.reconcile, *kernel_->netns); !done) {
     return fail("cannot count the open connections anew", done.error());
   }
+  kernel_->slots.set_rekeying(false);
   const auto answer = read_entry<hg_query>(query, 0);
   if (!answer) return tl::unexpected(answer.error());
   return answer->rekeyed;
 }
 
+void Limiter::set_wall_offset(std::int64_t ns) {
+  kernel_->slots.set_wall_offset(ns);
+}
+
 Result<Change> Limiter::change(std::shared_ptr<const policy::Policy> policy) {
   const std::lock_guard change(kernel_->change);
   const auto former = kernel_->policy_in_force();
+  std::set<policy::RuleId> fresh;
   for (const auto& [id, rule] : policy->rules) {
-    if (former->rules.count(id) > 0) continue;
-    if (auto forgotten = forget_rule(id); !forgotten) return tl::unexpected(forgotten.error());
+    if (former->rules.count(id) == 0) fresh.insert(id);
   }
+  if (auto forgotten = forget_rules(fresh); !forgotten) return tl::unexpected(forgotten.error());
   const bool is_rekeyed = policy::changes_keys(*former, *policy);
   if (is_rekeyed) {
     // A rule may come to cover connections that nobody has counted; their end must be seen.
     if (auto hooked = hook_adopted(*kernel_); !hooked) return tl::unexpected(hooked.error());
+    kernel_->slots.set_rekeying(true);
   }
-  if (auto done = kernel_->slots.put_in_force(*policy); !done) return tl::unexpected(done.error());
+  if (auto done = kernel_->slots.put_in_force(*policy); !done) {
+    if (is_rekeyed) kernel_->slots.set_rekeying(false);
+    return tl::unexpected(done.error());
+  }
+  // From here on it is in force, and nothing that fails makes it otherwise.
   {
     const std::lock_guard lock(kernel_->policy_lock);
     kernel_->policy = std::move(policy);
   }
-  Change report{generation(), 0};
+  Change report{generation(), 0, std::nullopt};
   if (is_rekeyed) {
-    auto rekeyed = reconcile();
-    if (!rekeyed) return tl::unexpected(rekeyed.error());
-    report.rekeyed = *rekeyed;
+    auto rekeyed = rekey();
+    if (rekeyed) {
+      report.rekeyed = *rekeyed;
+    } else {
+      report.rekey_error = rekeyed.error();
+    }
   }
   return report;
 }
@@ -147,14 +164,15 @@ Result<std::vector<Penalised>> Limiter::penalties() const {
   return found;
 }
 
-Result<std::uint32_t> Limiter::end_penalties(const Prefix& clients) {
+Result<std::uint32_t> Limiter::end_penalties(const std::vector<Prefix>& clients) {
+  const PrefixSet wanted(clients);
   const std::uint64_t now = monotonic_ns();
   std::vector<hg_client_key> keys;
   std::uint32_t ended = 0;
   const bpf_map* const map = kernel_->limiter->maps.penalties;
   auto seen = visit_entries<hg_client_key, hg_penalty>(
       map, [&](const hg_client_key& key, const hg_penalty& penalty) {
-        if (!is_within(key.address, clients)) return;
+        if (!wanted.holds(to_ip(key.address))) return;
         keys.push_back(key);
         if (penalty.until_ns > now) ++ended;
       });

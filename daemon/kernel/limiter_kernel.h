@@ -44,7 +44,8 @@ struct Limiter::Kernel {
   std::shared_ptr<const NetworkNamespace> netns;
 
   std::mutex change;               // held for as long as a change takes
-  std::mutex questions;            // maps `query` and `explanation` hold one at a time
+  std::mutex queries;              // map `query` holds one at a time, for as long as a walk takes
+  std::mutex explanations;         // map `explanation` holds one at a time
   mutable std::mutex policy_lock;  // guards `policy` and `adopted_hook`, for an instant
   std::shared_ptr<const policy::Policy> policy;
 

@@ -28,10 +28,26 @@ bool same_key(const PrefixEntry& a, const PrefixEntry& b) {
   return std::memcmp(&a.first, &b.first, sizeof(a.first)) == 0;
 }
 
+Result<UniqueFd> make_trie(std::uint32_t capacity) {
+  bpf_map_create_opts options{};
+  options.sz = sizeof(options);
+  options.map_flags = BPF_F_NO_PREALLOC;
+  UniqueFd trie(bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "prefix_trie", sizeof(hg_prefix_key),
+                               sizeof(hg_prefix), capacity, &options));
+  if (!trie) return fail_errno("cannot make a map of prefixes", errno);
+  return trie;
+}
+
 // Waits until every program has ended that runs now (an RCU grace period).
-Result<void> wait_for_programs() {
-  if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0) {
-    return fail_errno("membarrier", errno);
+Result<void> wait_for_programs(const bpf_map* prefixes) {
+  if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) return {};
+  // Not on a kernel with nohz_full, and perhaps not allowed. An update of a map of maps waits, too.
+  const Result<UniqueFd> trie = make_trie(1);
+  if (!trie) return tl::unexpected(trie.error());
+  const std::uint32_t unused = HG_POLICY_SLOTS;
+  const int fd = trie->get();
+  if (bpf_map_update_elem(bpf_map__fd(prefixes), &unused, &fd, BPF_ANY) != 0) {
+    return fail_errno("cannot wait for the kernel programs", errno);
   }
   return {};
 }
@@ -88,7 +104,8 @@ Result<std::uint32_t> PolicySlots::find_free() {
       if (slots_[slot].state == State::kFree) return slot;
     }
     if (attempt > 0) return fail(ErrorCode::kInternal, "no policy slot is free");
-    if (Result<void> waited = wait_for_programs(); !waited) return tl::unexpected(waited.error());
+    if (Result<void> waited = wait_for_programs(maps_.prefixes); !waited)
+      return tl::unexpected(waited.error());
     for (Slot& slot : slots_) {
       if (slot.state == State::kRetired) slot.state = State::kFree;
     }
@@ -139,18 +156,14 @@ Result<void> PolicySlots::replace_trie(std::uint32_t index,
                                        const std::vector<PrefixEntry>& wanted) {
   const auto size = static_cast<std::uint32_t>(wanted.size());
   const std::uint32_t capacity = std::max(kSmallTrie, std::bit_ceil(size));
-  bpf_map_create_opts options{};
-  options.sz = sizeof(options);
-  options.map_flags = BPF_F_NO_PREALLOC;
-  UniqueFd trie(bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "prefix_trie", sizeof(hg_prefix_key),
-                               sizeof(hg_prefix), capacity, &options));
-  if (!trie) return fail_errno("cannot make a map of prefixes", errno);
-  if (Result<void> written = write_batch(trie.get(), wanted); !written) return written;
-  const int fd = trie.get();
+  Result<UniqueFd> trie = make_trie(capacity);
+  if (!trie) return tl::unexpected(trie.error());
+  if (Result<void> written = write_batch(trie->get(), wanted); !written) return written;
+  const int fd = trie->get();
   if (bpf_map_update_elem(bpf_map__fd(maps_.prefixes), &index, &fd, BPF_ANY) != 0) {
     return fail_errno("cannot write to map prefixes", errno);
   }
-  slots_[index].trie = std::move(trie);
+  slots_[index].trie = *std::move(trie);
   slots_[index].capacity = capacity;
   return {};
 }

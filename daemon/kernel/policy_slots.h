@@ -32,9 +32,16 @@ class PolicySlots {
   // On error the former policy stays in force.
   Result<void> put_in_force(const policy::Policy& policy);
 
-  std::uint64_t generation() const { return control_.at(0)->generation; }
+  std::uint64_t generation() const {
+    return __atomic_load_n(&control_.at(0)->generation, __ATOMIC_ACQUIRE);
+  }
   // Is there any entry in map `denied`? Without, the programs do not look.
   void set_denied(bool is_any) { store(control_.at(0)->denied, is_any ? 1U : 0U); }
+  // While it is set, nobody is refused by a count.
+  void set_rekeying(bool is_on) { store(control_.at(0)->is_rekeying, is_on ? 1U : 0U); }
+  void set_wall_offset(std::int64_t ns) {
+    __atomic_store_n(&control_.at(0)->wall_offset_ns, ns, __ATOMIC_RELEASE);
+  }
   void set_max_replies(std::uint32_t count) { store(control_.at(0)->max_replies, count); }
 
  private:

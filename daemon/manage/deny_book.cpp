@@ -2,7 +2,6 @@
 #include "daemon/manage/deny_book.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "daemon/kernel/clock.h"
@@ -33,61 +32,28 @@ system_clock::time_point Clocks::to_wall(std::uint64_t then_boot_ns) const {
   return wall + std::chrono::duration_cast<system_clock::duration>(left);
 }
 
-std::uint64_t DenyBook::Entry::until_boot_ns() const {
-  std::uint64_t latest = 0;
-  for (const auto& claim : {configured, by_operator}) {
-    if (claim) latest = std::max(latest, claim->until_boot_ns);
-  }
-  return latest;
+namespace {
+
+DenyListed to_listed(const Prefix& cidr, const DenyBook::Claim& claim) {
+  return {{cidr, claim.reason, claim.until}, DenyListed::Source::kOperator, {}};
 }
 
-// Of two claims the one that ends later is told.
-DenyListed DenyBook::Entry::listed(const Prefix& cidr) const {
-  const bool is_operators =
-      by_operator && (!configured || by_operator->until_boot_ns >= configured->until_boot_ns);
-  const Claim& claim = is_operators ? *by_operator : *configured;
-  return {{cidr, claim.reason, claim.until},
-          is_operators ? DenyListed::Source::kOperator : DenyListed::Source::kConfig,
-          {}};
+}  // namespace
+
+bool DenyBook::holds(const Prefix& cidr, const Clocks& now) const {
+  const auto place = entries_.find(cidr);
+  return place != entries_.end() && place->second.until_boot_ns > now.boot_ns;
 }
 
 void DenyBook::follow(const Prefix& cidr, const Clocks& now, Orders& orders) {
-  const auto place = entries_.find(cidr);
-  if (place == entries_.end()) return;
-  Entry& entry = place->second;
-  if (entry.by_operator && entry.by_operator->until_boot_ns <= now.boot_ns) {
-    entry.by_operator.reset();
-  }
-  const std::uint64_t until = entry.until_boot_ns();
-  if (until > now.boot_ns) {
-    orders.deny.push_back({cidr, until});
-    if (!std::exchange(entry.is_in_kernel, true)) ++in_kernel_;
-  } else if (std::exchange(entry.is_in_kernel, false)) {
+  if (holds(cidr, now)) {
+    orders.deny.push_back({cidr, entries_.at(cidr).until_boot_ns});
+    stopped_.erase(cidr);
+  } else {
     orders.stop.push_back(cidr);
-    --in_kernel_;
+    stopped_.insert(cidr);
+    entries_.erase(cidr);
   }
-  if (!entry.configured && !entry.by_operator) entries_.erase(place);
-}
-
-DenyBook::Orders DenyBook::set_configured(const std::vector<config::Deny>& entries,
-                                          const Clocks& now) {
-  Orders orders;
-  std::set<Prefix> kept;
-  for (const config::Deny& entry : entries) {
-    const std::optional<system_clock::time_point> until = entry.until;
-    kept.insert(entry.cidr);
-    std::optional<Claim>& configured = entries_[entry.cidr].configured;
-    if (configured && configured->reason == entry.reason && configured->until == until) continue;
-    configured = Claim{entry.reason, until, now.to_boot_ns(until)};
-    follow(entry.cidr, now, orders);
-  }
-  for (auto place = entries_.begin(); place != entries_.end();) {
-    const auto current = place++;
-    if (!current->second.configured || kept.count(current->first) > 0) continue;
-    current->second.configured.reset();
-    follow(Prefix(current->first), now, orders);
-  }
-  return orders;
 }
 
 DenyBook::Orders DenyBook::add(const std::vector<DenyEntry>& entries, const Clocks& now,
@@ -95,10 +61,11 @@ DenyBook::Orders DenyBook::add(const std::vector<DenyEntry>& entries, const Cloc
   Orders orders;
   std::set<Prefix> touched;
   for (const DenyEntry& entry : entries) {
-    std::optional<Claim>& by_operator = entries_[entry.cidr].by_operator;
-    ++(by_operator ? report.replaced : report.added);
-    orders.former.emplace_back(entry.cidr, by_operator);
-    by_operator = Claim{entry.reason, entry.until, now.to_boot_ns(entry.until)};
+    ++(holds(entry.cidr, now) ? report.replaced : report.added);
+    const auto former = entries_.find(entry.cidr);
+    orders.former.emplace_back(
+        entry.cidr, former == entries_.end() ? std::nullopt : std::optional<Claim>(former->second));
+    entries_[entry.cidr] = {entry.reason, entry.until, now.to_boot_ns(entry.until)};
     touched.insert(entry.cidr);
   }
   for (const Prefix& cidr : touched) follow(cidr, now, orders);
@@ -109,35 +76,24 @@ DenyBook::Orders DenyBook::undo(const Orders& added, const Clocks& now) {
   Orders orders;
   std::set<Prefix> touched;
   for (auto former = added.former.rbegin(); former != added.former.rend(); ++former) {
-    entries_[former->first].by_operator = former->second;
-    touched.insert(former->first);
+    const auto& [cidr, claim] = *former;
+    if (claim) {
+      entries_[cidr] = *claim;
+    } else {
+      entries_.erase(cidr);
+    }
+    touched.insert(cidr);
   }
   for (const Prefix& cidr : touched) follow(cidr, now, orders);
   return orders;
 }
 
-Result<DenyBook::Orders> DenyBook::remove(const std::vector<Prefix>& cidrs, const Clocks& now,
-                                          DenyReport& report) {
-  for (const Prefix& cidr : cidrs) {
-    const auto place = entries_.find(cidr);
-    if (place == entries_.end() || !place->second.configured) continue;
-    if (place->second.configured->until_boot_ns > now.boot_ns && !place->second.by_operator) {
-      return fail(ErrorCode::kInvalidArgument,
-                  cidr.to_string() +
-                      " is denied by the configuration (clients.deny); taking it out there, and a "
-                      "reload, would be right");
-    }
-  }
+DenyBook::Orders DenyBook::remove(const std::vector<Prefix>& cidrs, const Clocks& now,
+                                  DenyReport& report) {
   Orders orders;
   for (const Prefix& cidr : cidrs) {
-    const auto place = entries_.find(cidr);
-    if (place == entries_.end() || !place->second.by_operator) {
-      ++report.unknown;
-      continue;
-    }
-    ++report.removed;
-    place->second.by_operator.reset();
-    follow(cidr, now, orders);
+    ++(holds(cidr, now) ? report.removed : report.unknown);
+    if (entries_.erase(cidr) > 0) follow(cidr, now, orders);
   }
   return orders;
 }
@@ -146,62 +102,52 @@ DenyBook::Orders DenyBook::expire(const Clocks& now) {
   Orders orders;
   for (auto place = entries_.begin(); place != entries_.end();) {
     const auto current = place++;
-    if (current->second.is_in_kernel && current->second.until_boot_ns() <= now.boot_ns) {
-      follow(Prefix(current->first), now, orders);
-    }
+    if (current->second.until_boot_ns <= now.boot_ns) follow(Prefix(current->first), now, orders);
   }
   return orders;
 }
 
-DenyBook::Orders DenyBook::follow_wall_clock(const Clocks& now) {
+DenyBook::Orders DenyBook::everything() const {
   Orders orders;
-  for (auto place = entries_.begin(); place != entries_.end();) {
-    const auto current = place++;
-    std::optional<Claim>& configured = current->second.configured;
-    std::optional<Claim>& by_operator = current->second.by_operator;
-    if (by_operator && by_operator->until)
-      by_operator->until = now.to_wall(by_operator->until_boot_ns);
-    if (!configured || !configured->until) continue;
-    configured->until_boot_ns = now.to_boot_ns(configured->until);
-    follow(Prefix(current->first), now, orders);
-  }
+  orders.deny.reserve(entries_.size());
+  for (const auto& [cidr, claim] : entries_) orders.deny.push_back({cidr, claim.until_boot_ns});
+  orders.stop.assign(stopped_.begin(), stopped_.end());
   return orders;
+}
+
+void DenyBook::followed() {
+  stopped_.clear();
+}
+
+void DenyBook::follow_wall_clock(const Clocks& now) {
+  for (auto& [cidr, claim] : entries_) {
+    if (claim.until) claim.until = now.to_wall(claim.until_boot_ns);
+  }
 }
 
 std::vector<DenyListed> DenyBook::list(const Clocks& now) const {
   std::vector<DenyListed> listed;
-  listed.reserve(in_kernel_);
-  for (const auto& [cidr, entry] : entries_) {
-    if (entry.until_boot_ns() > now.boot_ns) listed.push_back(entry.listed(cidr));
+  listed.reserve(entries_.size());
+  for (const auto& [cidr, claim] : entries_) {
+    if (claim.until_boot_ns > now.boot_ns) listed.push_back(to_listed(cidr, claim));
   }
   return listed;
 }
 
 std::optional<DenyListed> DenyBook::find(const Prefix& cidr, const Clocks& now) const {
-  const auto place = entries_.find(cidr);
-  if (place == entries_.end() || place->second.until_boot_ns() <= now.boot_ns) return std::nullopt;
-  return place->second.listed(cidr);
+  if (!holds(cidr, now)) return std::nullopt;
+  return to_listed(cidr, entries_.at(cidr));
 }
 
-bool DenyBook::is_in_kernel(const Prefix& cidr) const {
-  const auto place = entries_.find(cidr);
-  return place != entries_.end() && place->second.is_in_kernel;
-}
-
-std::size_t DenyBook::size_with(const std::vector<DenyEntry>& entries) const {
+std::size_t DenyBook::size_with(const std::vector<DenyEntry>& entries, const Clocks& now) const {
   std::set<Prefix> fresh;
   for (const DenyEntry& entry : entries) {
-    if (!is_in_kernel(entry.cidr)) fresh.insert(entry.cidr);
+    if (!holds(entry.cidr, now)) fresh.insert(entry.cidr);
   }
-  return in_kernel_ + fresh.size();
-}
-
-std::size_t DenyBook::size_with_configured(const std::vector<config::Deny>& entries) const {
-  // Those that go are removed after the others are added.
-  return entries_.size() + static_cast<std::size_t>(std::count_if(
-                               entries.begin(), entries.end(), [this](const config::Deny& entry) {
-                                 return !is_in_kernel(entry.cidr);
-                               }));
+  const auto held = std::count_if(entries_.begin(), entries_.end(), [&now](const auto& entry) {
+    return entry.second.until_boot_ns > now.boot_ns;
+  });
+  return static_cast<std::size_t>(held) + fresh.size();
 }
 
 }  // namespace headgate::manage

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/ip.h"
@@ -27,9 +31,8 @@ struct Clocks {
   std::uint64_t to_boot_ns(std::optional<std::chrono::system_clock::time_point> until) const;
 };
 
-// Who is denied, by whom, and until when: what the kernel's map of prefixes and ends cannot say. An
-// address range may stand in the configuration, and be denied by an operator, too: then the later
-// end holds. Pure. Not thread-safe.
+// What operators deny, why, and until when: what the kernel's map of prefixes and ends cannot say.
+// Holds what the kernel's map is to hold. Pure. Not thread-safe.
 class DenyBook {
  public:
   struct Claim {
@@ -45,48 +48,40 @@ class DenyBook {
     std::vector<std::pair<Prefix, std::optional<Claim>>> former;  // by add(): what it replaced
   };
 
-  // The entries of a configuration in place of those of the one before.
-  Orders set_configured(const std::vector<config::Deny>& entries, const Clocks& now);
-  // Entries of operators. `report` counts them.
+  // `report` counts the entries.
   Orders add(const std::vector<DenyEntry>& entries, const Clocks& now, DenyReport& report);
   // Takes back what add() did last, newest first, with nothing in between.
   Orders undo(const Orders& added, const Clocks& now);
-  // kInvalidArgument if one of them stands in the configuration; then nothing changes.
-  Result<Orders> remove(const std::vector<Prefix>& cidrs, const Clocks& now, DenyReport& report);
+  Orders remove(const std::vector<Prefix>& cidrs, const Clocks& now, DenyReport& report);
   // Forgets what has expired.
   Orders expire(const Clocks& now);
-  // After somebody has set the wall clock: the configuration names times of that clock, an
-  // operator's entry lasts as long as it was said to.
-  Orders follow_wall_clock(const Clocks& now);
+
+  // All that the kernel has to do that may not have followed some orders, whichever they were.
+  Orders everything() const;
+  // The kernel has followed all orders so far.
+  void followed();
+
+  // After somebody has set the wall clock: entries last as long as they were said to, so they end
+  // at another time of it.
+  void follow_wall_clock(const Clocks& now);
 
   // In the order of the addresses. What has expired is not in it.
   std::vector<DenyListed> list(const Clocks& now) const;
   // The entry that stands for exactly this range.
   std::optional<DenyListed> find(const Prefix& cidr, const Clocks& now) const;
 
-  // How many entries the kernel would have to hold with these in place or added.
-  std::size_t size_with(const std::vector<DenyEntry>& entries) const;
-  std::size_t size_with_configured(const std::vector<config::Deny>& entries) const;
-  // Entries that the kernel holds.
-  std::size_t size() const { return in_kernel_; }
+  // How many entries there would be with these added.
+  std::size_t size_with(const std::vector<DenyEntry>& entries, const Clocks& now) const;
+  // Entries that the kernel holds, once it has followed: also those that expire() will forget.
+  std::size_t size() const { return entries_.size(); }
 
  private:
-  struct Entry {
-    std::optional<Claim>
-        configured;  // kept when its end has passed: the wall clock may be set back
-    std::optional<Claim> by_operator;
-    bool is_in_kernel = false;
-
-    std::uint64_t until_boot_ns() const;
-    DenyListed listed(const Prefix& cidr) const;
-  };
-
-  // The kernel follows what the entry of this range says now, if there is one.
+  bool holds(const Prefix& cidr, const Clocks& now) const;
+  // The kernel follows what the book says of this range now.
   void follow(const Prefix& cidr, const Clocks& now, Orders& orders);
-  bool is_in_kernel(const Prefix& cidr) const;
 
-  std::map<Prefix, Entry> entries_;
-  std::size_t in_kernel_ = 0;
+  std::map<Prefix, Claim> entries_;
+  std::set<Prefix> stopped_;  // not in entries_, but in the kernel until it has followed
 };
 
 }  // namespace headgate::manage

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -47,28 +46,30 @@ struct Account {
   }
 };
 
-struct Limits {
-  bool is_exempt = false;
-  std::array<std::uint32_t, 3> connections{};  // client, network, total
-};
+Prefix host(const hg_live& live) {
+  const IpAddress remote = kernel::to_ip(live.remote);
+  return {remote, static_cast<std::uint8_t>(remote.family() == IpFamily::kIpv4 ? 32 : 128)};
+}
+
+const policy::PrefixEntry* find_override(const policy::Policy& policy, const hg_live& live) {
+  return policy::longest_match(policy, HG_PREFIX_OVERRIDE, live.rule, host(live));
+}
+
+using Limits = std::array<std::uint32_t, 3>;  // client, network, total
 
 Limits limits_of(const policy::Policy& policy, const hg_rule& rule, const hg_live& live) {
-  const IpAddress remote = kernel::to_ip(live.remote);
-  const std::uint8_t bits = remote.family() == IpFamily::kIpv4 ? 32 : 128;
-  const Prefix client{remote, bits};
-  Limits limits{false, {rule.limits.per_client, rule.limits.per_network, rule.total}};
-  if (policy::longest_match(policy, HG_PREFIX_EXEMPT, 0, client) != nullptr)
-    limits.is_exempt = true;
-  const auto* override = policy::longest_match(policy, HG_PREFIX_OVERRIDE, live.rule, client);
-  if (override != nullptr) {
-    limits.is_exempt = limits.is_exempt || override->second.exempt != 0;
-    limits.connections[0] = override->second.limits.per_client;
-    limits.connections[1] = override->second.limits.per_network;
-  }
-  return limits;
+  const policy::PrefixEntry* const override = find_override(policy, live);
+  const hg_limits& limits = override == nullptr ? rule.limits : override->second.limits;
+  return {limits.per_client, limits.per_network, rule.total};
 }
 
 }  // namespace
+
+bool is_exempt(const policy::Policy& policy, const hg_live& connection) {
+  if (policy::longest_match(policy, HG_PREFIX_EXEMPT, 0, host(connection)) != nullptr) return true;
+  const policy::PrefixEntry* const override = find_override(policy, connection);
+  return override != nullptr && override->second.exempt != 0;
+}
 
 // As if none of them were open yet: first those that stay in any case, then the others, the oldest
 // first, each if it has room.
@@ -81,21 +82,19 @@ std::vector<hg_live> find_excess(const policy::Policy& policy, std::vector<hg_li
   std::vector<std::pair<hg_live, Limits>> closable;
   for (const hg_live& connection : live) {
     const auto rule = policy.rules.find(connection.rule);
-    if (rule != policy.rules.end() && kernel::is_within(connection.remote, cidr)) {
-      const Limits limits = limits_of(policy, rule->second.limits, connection);
-      if (!limits.is_exempt) {
-        closable.emplace_back(connection, limits);
-        continue;
-      }
+    if (rule != policy.rules.end() && kernel::is_within(connection.remote, cidr) &&
+        !is_exempt(policy, connection)) {
+      closable.emplace_back(connection, limits_of(policy, rule->second.limits, connection));
+    } else {
+      account.add(connection);
     }
-    account.add(connection);
   }
   std::vector<hg_live> excess;
   for (const auto& [connection, limits] : closable) {
     const Counts counts = account.counts_of(connection);
     bool has_room = true;
     for (std::size_t level = 0; level < counts.size(); ++level) {
-      if (counts[level] != nullptr && *counts[level] >= limits.connections[level]) has_room = false;
+      if (counts[level] != nullptr && *counts[level] >= limits[level]) has_room = false;
     }
     if (has_room) {
       account.add(connection);

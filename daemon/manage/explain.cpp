@@ -16,6 +16,7 @@ constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::size_t kClient = 0;
 constexpr std::size_t kNetwork = 1;
 constexpr std::size_t kTotal = 2;
+constexpr std::uint32_t kByConfiguration = 2;  // in hg_explanation::denied_by
 
 system_clock::time_point after(std::uint64_t left_ns) {
   return system_clock::now() +
@@ -66,6 +67,7 @@ void explain_denial(const hg_explanation& found, const IpAddress& client, std::u
   if (found.denied_until_ns != 0) {
     DenyListed deny;
     deny.entry.cidr = Prefix::of(client, to_length(found.denied_bits));
+    if (found.denied_by == kByConfiguration) deny.source = DenyListed::Source::kConfig;
     if (found.denied_until_ns != HG_FOR_GOOD) {
       deny.entry.until = after(found.denied_until_ns - found.boot_now_ns);
     }
@@ -114,6 +116,14 @@ Explanation to_explanation(const hg_explanation& found, const config::Rule& rule
   told.is_admitted =
       found.reason == HG_ADMITTED || found.exempt != 0 || settings.mode == config::Mode::kMonitor;
   return told;
+}
+
+std::optional<DenyListed> find_configured(const config::Config& config, const Prefix& cidr) {
+  const std::vector<config::Deny>& entries = config.clients.deny;
+  const auto entry = std::find_if(entries.begin(), entries.end(),
+                                  [&](const config::Deny& one) { return one.cidr == cidr; });
+  if (entry == entries.end()) return std::nullopt;
+  return DenyListed{{entry->cidr, entry->reason, entry->until}, DenyListed::Source::kConfig, {}};
 }
 
 std::chrono::seconds retry_after(const hg_explanation& found, const hg_rule& rule) {

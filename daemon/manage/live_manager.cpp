@@ -75,8 +75,6 @@ Result<std::unique_ptr<LiveManager>> LiveManager::start(
   }
   const Clocks now = Clocks::now();
   manager->wall_clock_offset_ns_ = now.wall_clock_offset_ns();
-  const auto orders = manager->deny_book_.set_configured(source.config.clients.deny, now);
-  if (auto done = manager->follow(orders); !done) return tl::unexpected(done.error());
   manager->source_ = std::move(source);
   manager->reload_status_ = {manager->limiter_->generation(), true, now.wall, {}};
   return manager;
@@ -119,8 +117,11 @@ Result<void> LiveManager::open_replies(const policy::Policy& policy) {
     // The server first: once the kernel knows them, clients come.
     auto added = replies_->add(number, reply, std::move(listeners));
     if (!added) return added;
+    if (auto set = limiter_->set_reply_listeners(number, fds); !set) {
+      replies_->remove(number);
+      return set;
+    }
     open_replies_.push_back(number);
-    if (auto set = limiter_->set_reply_listeners(number, fds); !set) return set;
   }
   return {};
 }
@@ -146,27 +147,25 @@ Result<ReloadReport> LiveManager::put_in_force(Source next) {
   ReloadReport report;
   report.changes = config::difference(now->config, next.config);
   keep_fixed(now->config, next.config);
-  if (deny_book_.size_with_configured(next.config.clients.deny) > next.config.tables.denied) {
-    return fail(ErrorCode::kInvalidArgument,
-                next.path +
-                    ": 'clients.deny' and the entries of operators are more than "
-                    "tables.denied (" +
-                    std::to_string(next.config.tables.denied) + "); fewer would be right");
-  }
   auto policy = policy::compile(next.config, next.path, now->policy->numbers);
   if (!policy) return tl::unexpected(policy.error());
   const auto compiled = std::make_shared<const policy::Policy>(*std::move(policy));
-  if (auto opened = open_replies(*compiled); !opened) return tl::unexpected(opened.error());
+  if (auto opened = open_replies(*compiled); !opened) {
+    close_replies(*now->policy);
+    return tl::unexpected(opened.error());
+  }
   const auto changed = limiter_->change(compiled);
-  if (!changed) return tl::unexpected(changed.error());
+  if (!changed) {
+    close_replies(*now->policy);
+    return tl::unexpected(changed.error());
+  }
+  if (changed->rekey_error) must_rekey_ = true;
   {
     const std::lock_guard lock(pointers_);
     in_force_ = std::make_shared<const InForce>(InForce{next.config, compiled, now->policy});
   }
   close_replies(*compiled);
-  const auto orders = deny_book_.set_configured(next.config.clients.deny, Clocks::now());
   source_ = std::move(next);
-  if (auto done = follow(orders); !done) return tl::unexpected(done.error());
   report.generation = changed->generation;
   report.rekeyed = changed->rekeyed;
   report.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
@@ -197,7 +196,8 @@ Result<std::optional<ReloadReport>> LiveManager::reload_if_changed() {
   const std::lock_guard lock(changes_);
   const auto begin = Clock::now();
   auto source = Source::load(source_.path);
-  if (source && source->text == source_.text && has_same(source->persistent, source_.persistent)) {
+  if (source && reload_status().was_good && source->text == source_.text &&
+      has_same(source->persistent, source_.persistent)) {
     return std::nullopt;
   }
   auto report = reload_from(std::move(source), begin);

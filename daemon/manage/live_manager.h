@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -83,7 +84,11 @@ class LiveManager final : public Manager {
   mutable std::mutex changes_;  // held for as long as a change takes; guards what follows
   Source source_;
   DenyBook deny_book_;
-  std::int64_t wall_clock_offset_ns_ = 0;  // wall clock less boot clock
+  std::int64_t wall_clock_offset_ns_ = 0;     // wall clock less boot clock
+  bool must_resync_ = false;                  // map `denied` may not say what the book says
+  bool must_rekey_ = false;                   // connections have to be counted anew
+  std::atomic<std::size_t> denied_count_{0};  // entries of the book
+  mutable std::mutex book_;                   // guards deny_book_; held for an instant
   std::unique_ptr<kernel::SocketKiller> killer_;
   std::vector<std::uint32_t> open_replies_;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the manager tells: counts, clients, and the verdict that a client would get.
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "daemon/manage/explain.h"
@@ -26,13 +26,8 @@ Result<observe::Snapshot> LiveManager::snapshot() const {
   snapshot->replies_answered = replies.answered;
   snapshot->replies_abandoned = replies.abandoned;
   snapshot->replies_reset = replies.reset;
-  std::size_t denied = 0;
-  {
-    const std::lock_guard lock(changes_);
-    denied = deny_book_.size();
-  }
   snapshot->tables.push_back(
-      {"denied", static_cast<std::uint32_t>(denied), now->config.tables.denied});
+      {"denied", static_cast<std::uint32_t>(denied_count_.load()), now->config.tables.denied});
   return snapshot;
 }
 
@@ -89,12 +84,16 @@ Result<Explanation> LiveManager::explain(const IpAddress& client, const Target& 
   }
   const config::Rule& rule = now->config.rules[compiled->second.index];
   Explanation told = to_explanation(*found, rule, compiled->second.limits, client);
-  if (told.deny) {
-    const std::lock_guard lock(changes_);
-    if (auto listed = deny_book_.find(told.deny->entry.cidr, Clocks::now())) {
-      told.deny = *std::move(listed);
-    }
+  if (!told.deny) return told;
+  const Prefix cidr = told.deny->entry.cidr;
+  std::optional<DenyListed> listed;
+  if (told.deny->source == DenyListed::Source::kConfig) {
+    listed = find_configured(now->config, cidr);
+  } else {
+    const std::lock_guard lock(book_);
+    listed = deny_book_.find(cidr, Clocks::now());
   }
+  if (listed) told.deny = *std::move(listed);
   return told;
 }
 

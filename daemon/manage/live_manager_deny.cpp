@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the manager does about clients: the deny list, and closing connections.
 #include <algorithm>
-#include <set>
+#include <unordered_set>
 #include <utility>
 
+#include "common/prefix_set.h"
 #include "daemon/kernel/address.h"
 #include "daemon/kernel/live.h"
 #include "daemon/manage/evict.h"
@@ -15,63 +16,67 @@ namespace {
 // A step of the wall clock that is more than what NTP slews away.
 constexpr std::int64_t kClockStepNs = 1'000'000'000;
 
-// Answers "is this address in any of those?" at the cost of one look for each length there is.
-class PrefixSet {
- public:
-  explicit PrefixSet(const std::vector<DenyEntry>& entries) {
-    for (const DenyEntry& entry : entries) {
-      prefixes_.insert(entry.cidr);
-      lengths_.insert({entry.cidr.address.family(), entry.cidr.length});
-    }
-  }
+bool has_passed(const config::Deny& entry, const Clocks& now) {
+  return entry.until && *entry.until <= now.wall;
+}
 
-  bool holds(const IpAddress& address) const {
-    return std::any_of(lengths_.begin(), lengths_.end(), [&](const auto& length) {
-      return length.first == address.family() &&
-             prefixes_.count(Prefix::of(address, length.second)) > 0;
-    });
-  }
-
- private:
-  std::set<Prefix> prefixes_;
-  std::set<std::pair<IpFamily, std::uint8_t>> lengths_;
-};
+template <typename Operation>
+auto under(std::mutex& mutex, Operation operation) {
+  const std::lock_guard lock(mutex);
+  return operation();
+}
 
 }  // namespace
 
-// The caller holds changes_.
+// The caller holds changes_. What has failed is made up for by the next call: it writes the book.
 Result<void> LiveManager::follow(const DenyBook::Orders& orders) {
+  const bool is_empty = deny_book_.size() == 0;
+  denied_count_ = deny_book_.size();
   // The programs look into the map only when they are told that there is something in it.
-  if (deny_book_.size() > 0) limiter_->set_any_denied(true);
-  if (auto stopped = limiter_->stop_denying(orders.stop); !stopped) return stopped;
-  if (auto denied = limiter_->deny(orders.deny); !denied) return denied;
-  if (deny_book_.size() == 0) limiter_->set_any_denied(false);
+  if (!is_empty) limiter_->set_any_denied(true);
+  DenyBook::Orders everything;
+  if (must_resync_) everything = deny_book_.everything();
+  const DenyBook::Orders& missing = must_resync_ ? everything : orders;
+  must_resync_ = true;
+  if (auto stopped = limiter_->stop_denying(missing.stop); !stopped) return stopped;
+  if (auto denied = limiter_->deny(missing.deny); !denied) return denied;
+  if (is_empty) limiter_->set_any_denied(false);
+  must_resync_ = false;
+  under(book_, [this] { deny_book_.followed(); });
   return {};
 }
 
 Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, bool evict) {
   const std::lock_guard lock(changes_);
-  DenyReport report;
-  const std::uint32_t capacity = in_force()->config.tables.denied;
-  if (const std::size_t size = deny_book_.size_with(entries); size > capacity) {
+  const Clocks now = Clocks::now();
+  const auto in_force = this->in_force();
+  const std::uint32_t capacity = in_force->config.tables.denied;
+  if (const std::size_t size = deny_book_.size_with(entries, now); size > capacity) {
     return fail(ErrorCode::kUnavailable, "the deny list would have " + std::to_string(size) +
                                              " entries, more than tables.denied (" +
                                              std::to_string(capacity) + "); nothing was added");
   }
-  const auto orders = deny_book_.add(entries, Clocks::now(), report);
+  // What has expired takes up room in the kernel.
+  const auto expired = under(book_, [&] { return deny_book_.expire(now); });
+  if (auto done = follow(expired); !done) return tl::unexpected(done.error());
+  DenyReport report;
+  const auto orders = under(book_, [&] { return deny_book_.add(entries, now, report); });
   if (auto done = follow(orders); !done) {
     // What can be taken back is; the error that led here is the one to tell.
-    (void)follow(deny_book_.undo(orders, Clocks::now()));
+    (void)follow(under(book_, [&] { return deny_book_.undo(orders, Clocks::now()); }));
     return tl::unexpected(done.error());
   }
   if (!evict) return report;
 
   auto live = limiter_->find({});
   if (!live) return tl::unexpected(live.error());
-  const PrefixSet denied(entries);
+  std::vector<Prefix> cidrs;
+  for (const DenyEntry& entry : entries) cidrs.push_back(entry.cidr);
+  const PrefixSet denied(cidrs);
   live->erase(std::remove_if(live->begin(), live->end(),
-                             [&denied](const hg_live& connection) {
-                               return !denied.holds(kernel::to_ip(connection.remote));
+                             [&](const hg_live& connection) {
+                               return !denied.holds(kernel::to_ip(connection.remote)) ||
+                                      is_exempt(*in_force->policy, connection);
                              }),
               live->end());
   const auto closed = close(*live);
@@ -82,31 +87,42 @@ Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, 
 
 Result<DenyReport> LiveManager::deny_remove(const std::vector<Prefix>& cidrs) {
   const std::lock_guard lock(changes_);
-  DenyReport report;
-  const auto orders = deny_book_.remove(cidrs, Clocks::now(), report);
-  if (!orders) return tl::unexpected(orders.error());
-  if (auto done = follow(*orders); !done) return tl::unexpected(done.error());
-  for (const Prefix& cidr : cidrs) {
-    const auto ended = limiter_->end_penalties(cidr);
-    if (!ended) return tl::unexpected(ended.error());
-    if (*ended == 0) continue;
-    // Known by its penalty, if by nothing else.
-    report.removed += *ended;
-    if (report.unknown > 0) --report.unknown;
+  const Clocks now = Clocks::now();
+  const auto in_force = this->in_force();
+  std::unordered_set<Prefix> configured;
+  for (const config::Deny& entry : in_force->config.clients.deny) {
+    if (!has_passed(entry, now)) configured.insert(entry.cidr);
   }
+  for (const Prefix& cidr : cidrs) {
+    if (configured.count(cidr) == 0 || deny_book_.find(cidr, now)) continue;
+    return fail(ErrorCode::kInvalidArgument,
+                cidr.to_string() +
+                    " is denied by the configuration (clients.deny); taking it out there, and a "
+                    "reload, would be right");
+  }
+  DenyReport report;
+  const auto orders = under(book_, [&] { return deny_book_.remove(cidrs, now, report); });
+  if (auto done = follow(orders); !done) return tl::unexpected(done.error());
+  const auto ended = limiter_->end_penalties(cidrs);
+  if (!ended) return tl::unexpected(ended.error());
+  // A range may be known by a penalty, if by nothing else; whose each of them was, nobody tells.
+  report.removed += *ended;
+  report.unknown -= std::min(report.unknown, *ended);
   return report;
 }
 
 Result<std::vector<DenyListed>> LiveManager::deny_list() const {
   const Clocks now = Clocks::now();
+  const auto in_force = this->in_force();
   std::vector<DenyListed> listed;
-  {
-    const std::lock_guard lock(changes_);
-    listed = deny_book_.list(now);
+  for (const config::Deny& entry : in_force->config.clients.deny) {
+    if (has_passed(entry, now)) continue;
+    listed.push_back({{entry.cidr, entry.reason, entry.until}, DenyListed::Source::kConfig, {}});
   }
+  const auto by_operators = under(book_, [&] { return deny_book_.list(now); });
+  listed.insert(listed.end(), by_operators.begin(), by_operators.end());
   const auto penalties = limiter_->penalties();
   if (!penalties) return tl::unexpected(penalties.error());
-  const auto in_force = this->in_force();
   for (const kernel::Penalised& penalty : *penalties) {
     const auto compiled = in_force->policy->rules.find(penalty.rule);
     if (penalty.left_ns == 0 || compiled == in_force->policy->rules.end()) continue;
@@ -165,10 +181,12 @@ void LiveManager::tick() {
   const Clocks now = Clocks::now();
   const std::int64_t offset_ns = now.wall_clock_offset_ns();
   if (std::abs(offset_ns - wall_clock_offset_ns_) > kClockStepNs) {
-    if (!follow(deny_book_.follow_wall_clock(now))) return;
+    limiter_->set_wall_offset(offset_ns);
+    under(book_, [&] { deny_book_.follow_wall_clock(now); });
+    wall_clock_offset_ns_ = offset_ns;
   }
-  wall_clock_offset_ns_ = offset_ns;
-  (void)follow(deny_book_.expire(now));  // an expired entry that stays does no harm
+  // An expired entry that stays does no harm.
+  (void)follow(under(book_, [&] { return deny_book_.expire(now); }));
 }
 
 }  // namespace headgate::manage

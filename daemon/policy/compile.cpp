@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -82,11 +83,10 @@ Result<Policy> compile(const config::Config& config, const std::string& file,
   if (!numbers) return tl::unexpected(numbers.error());
   policy.numbers = *std::move(numbers);
   Claims claims(file);
-  const bool has_exempt = !config.clients.exempt.empty();
   for (std::size_t index = 0; index < config.rules.size(); ++index) {
     const config::Rule& rule = config.rules[index];
     const RuleId id = policy.numbers.rules.at(rule.name);
-    const hg_rule compiled = compile_rule(rule, policy.numbers, has_exempt);
+    const hg_rule compiled = compile_rule(rule, policy.numbers, config.clients);
     policy.rules[id] = CompiledRule{rule.name, index, compiled};
     for (const config::Listen& listen : rule.listen) {
       const Result<void> added = claims.add(id, rule, listen);
@@ -101,6 +101,15 @@ Result<Policy> compile(const config::Config& config, const std::string& file,
   }
   for (const config::Exempt& exempt : config.clients.exempt) {
     add_prefix(policy, exempt.cidr, HG_PREFIX_EXEMPT, 0, {});
+  }
+  for (const config::Deny& deny : config.clients.deny) {
+    hg_prefix value{};
+    value.until_ns = HG_FOR_GOOD;
+    if (deny.until) {
+      const auto since_epoch = std::chrono::nanoseconds(deny.until->time_since_epoch());
+      value.until_ns = static_cast<__u64>(since_epoch.count());
+    }
+    add_prefix(policy, deny.cidr, HG_PREFIX_DENIED, 0, value);
   }
   claims.write_to(policy);
   std::sort(policy.prefixes.begin(), policy.prefixes.end(),

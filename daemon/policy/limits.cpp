@@ -82,13 +82,14 @@ bool counts_networks(const config::Rule& rule) {
          });
 }
 
-__u32 flags_of(const config::Rule& rule, bool has_exempt) {
+__u32 flags_of(const config::Rule& rule, const config::Clients& clients) {
   const config::RuleSettings& settings = rule.settings;
   __u32 flags = 0;
   if (settings.on_table_full == config::OnTableFull::kRefuse) flags |= HG_REFUSE_ON_TABLE_FULL;
   if (settings.mode == config::Mode::kMonitor) flags |= HG_MONITOR;
   if (!rule.overrides.empty()) flags |= HG_HAS_OVERRIDES;
-  if (has_exempt) flags |= HG_HAS_EXEMPT;
+  if (!clients.exempt.empty()) flags |= HG_HAS_EXEMPT;
+  if (!clients.deny.empty()) flags |= HG_HAS_DENIED;
   if (counts_networks(rule)) flags |= HG_COUNT_NETWORKS;
   if (has_rates(rule)) flags |= HG_HAS_RATES;
   return flags;
@@ -104,7 +105,8 @@ void compile_penalty(const config::Penalty& penalty, hg_rule& compiled) {
 
 }  // namespace
 
-hg_rule compile_rule(const config::Rule& rule, const Numbers& numbers, bool has_exempt) {
+hg_rule compile_rule(const config::Rule& rule, const Numbers& numbers,
+                     const config::Clients& clients) {
   const config::RuleSettings& settings = rule.settings;
   hg_rule compiled{};
   compiled.limits.per_client = rule.connections.per_client.value_or(HG_NO_LIMIT);
@@ -121,7 +123,7 @@ hg_rule compile_rule(const config::Rule& rule, const Numbers& numbers, bool has_
   compiled.ipv6_network_bits = settings.network_prefix.ipv6;
   compiled.count_half_open = to_abi(settings.count_half_open);
   compiled.action = static_cast<std::uint8_t>(to_abi(settings.on_limit));
-  compiled.flags = flags_of(rule, has_exempt);
+  compiled.flags = flags_of(rule, clients);
   if (settings.reply) compiled.reply = reply_number(numbers, *settings.reply);
   if (rule.penalty) compile_penalty(*rule.penalty, compiled);
   return compiled;

@@ -5,9 +5,9 @@
 
 namespace headgate::policy {
 
-// A rule's settings as the kernel programs read them. `has_exempt`: the configuration exempts some
-// clients from every rule.
-hg_rule compile_rule(const config::Rule& rule, const Numbers& numbers, bool has_exempt);
+// A rule's settings as the kernel programs read them. `clients`: those that every rule knows.
+hg_rule compile_rule(const config::Rule& rule, const Numbers& numbers,
+                     const config::Clients& clients);
 
 // The limits of clients of `rule` that `override` names.
 hg_prefix compile_override(const config::Override& override, const hg_rule& rule);
