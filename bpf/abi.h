@@ -303,13 +303,14 @@ HG_SIZE_IS(struct hg_rule_stats, 296);
  * exactly what was counted, whatever the policy says by then. See connections.h.
  */
 struct hg_connection {
-	__u64 cookie;             /* of the socket; 0: the slot is free */
+	__u64 cookie; /* of the socket; 0: the slot is free; HG_COOKIE_BUSY: it is changing */
 	struct hg_address client; /* cut to the client prefix of its rule */
 	__u16 rule;
 	__u8 network_bits; /* counted for the network of so many bits, too; HG_NO_NETWORK: not */
 	__u8 flags;        /* HG_CONNECTION_... */
 	__u32 opened;      /* CLOCK_MONOTONIC in units of 2^HG_OPENED_SHIFT ns */
 };
+#define HG_COOKIE_BUSY 0xffffffffffffffffULL
 #define HG_NO_NETWORK 255
 #define HG_OPENED_SHIFT 27             /* 0.13 s; wraps after 18 years */
 #define HG_CONNECTION_HAS_CLIENT 1U    /* counted in `clients`, not only in `totals` */
@@ -360,19 +361,32 @@ HG_SIZE_IS(struct hg_event_budget, 32);
 
 /* --- questions of the daemon ----------------------------------------------------------------- */
 
-/* Map `query`, one entry: which live connections the iterators shall report; and their answer. */
-struct hg_query {
-	struct hg_address client; /* only those whose address AND mask is this */
-	struct hg_address mask;
-	__u32 family; /* and that are of this family, 4 or 6; 0: any */
-	__u32 padding;
-	__u32 rule;    /* only those of this rule; HG_NO_RULE: of any */
-	__u32 flags;   /* only those with all of these HG_CONNECTION_... */
-	__u64 rekeyed; /* written by `reconcile`: connections counted elsewhere than before */
+/*
+ * Map `sockets`, HG_SOCKETS entries, and `socket_count`: what inet_diag has told the daemon, a
+ * batch at a time, and what the programs of sockets.h say about each.
+ */
+struct hg_socket {
+	__u64 cookie;
+	struct hg_address remote;
+	struct hg_address local;
+	__u16 remote_port;
+	__u16 local_port;
+	__u32 interface;
+	__u32
+	    is_ours; /* accepted, in the cgroup that is counted: may be counted if it is not yet */
+	__u32 outcome;                /* enum hg_socket_outcome, of `reconcile` */
+	struct hg_connection counted; /* of `look_up`: as it is counted; cookie 0: it is not */
 };
-HG_SIZE_IS(struct hg_query, 56);
+#define HG_SOCKETS 512
+HG_SIZE_IS(struct hg_socket, 88);
 
-/* What iterator `find_connections` writes for each. */
+enum hg_socket_outcome {
+	HG_SOCKET_LEFT = 0,    /* as it was */
+	HG_SOCKET_ADOPTED = 1, /* counted, which it was not before */
+	HG_SOCKET_MOVED = 2,   /* counted elsewhere than before, or no longer */
+};
+
+/* A counted connection that is open: a socket with its entry, as the daemon hands it on. */
 struct hg_live {
 	__u64 cookie;
 	__u32 opened; /* as in hg_connection */
@@ -386,7 +400,6 @@ struct hg_live {
 	__u8 network_bits;
 	__u8 flags;
 };
-HG_SIZE_IS(struct hg_live, 72);
 
 /* Map `explanation`, one entry: written by program `explain`, the judge's own view of one SYN. */
 struct hg_explained_level {

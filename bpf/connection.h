@@ -77,22 +77,4 @@ static __always_inline struct connection connection_of_ops(const struct bpf_sock
 	return connection;
 }
 
-static __always_inline struct connection connection_of_sock(const struct sock_common *sk)
-{
-	struct connection connection = {
-	    .remote_port = bpf_ntohs(sk->skc_dport),
-	    .local_port = sk->skc_num,
-	    .interface = sk->skc_bound_dev_if,
-	};
-
-	if (sk->skc_family == AF_INET) {
-		connection.remote = from_ipv4(sk->skc_daddr);
-		connection.local = from_ipv4(sk->skc_rcv_saddr);
-	} else {
-		READ_IPV6(connection.remote, sk->skc_v6_daddr.in6_u.u6_addr32);
-		READ_IPV6(connection.local, sk->skc_v6_rcv_saddr.in6_u.u6_addr32);
-	}
-	return connection;
-}
-
 #endif /* HEADGATE_BPF_CONNECTION_H */

@@ -7,7 +7,9 @@
  * allocation. A connection whose slot is taken (by one that is older by a whole round of the slots)
  * goes into a hash beside it. docs/adr/0003-connection-table.md has the figures.
  *
- * All functions: the caller holds the lock of the socket that the cookie belongs to.
+ * An entry belongs to whoever turns its cookie into HG_COOKIE_BUSY, so that it is added and removed
+ * exactly once also by those who do not hold the socket's lock (sockets.h). An entry that somebody
+ * else is changing is not there.
  */
 #ifndef HEADGATE_BPF_CONNECTIONS_H
 #define HEADGATE_BPF_CONNECTIONS_H
@@ -37,15 +39,19 @@ static __always_inline struct hg_connection *slot_of(__u64 cookie)
 	return bpf_map_lookup_elem(&connections, &index);
 }
 
-/* The entry of this socket, or null. */
-static __always_inline const struct hg_connection *find_connection(__u64 cookie)
+/* Copies the entry of this socket. Returns false if it has none. */
+static __always_inline bool find_connection(__u64 cookie, struct hg_connection *found)
 {
-	const struct hg_connection *slot = slot_of(cookie);
+	const struct hg_connection *entry = slot_of(cookie);
 	const struct hg_table_state *table = find_table_state();
 
-	if (slot && slot->cookie == cookie) return slot;
-	if (!table || table->more_connections == 0) return NULL;
-	return bpf_map_lookup_elem(&more_connections, &cookie);
+	if (!entry || entry->cookie != cookie) {
+		if (!table || table->more_connections == 0) return false;
+		entry = bpf_map_lookup_elem(&more_connections, &cookie);
+		if (!entry) return false;
+	}
+	*found = *entry;
+	return found->cookie == cookie && *(volatile const __u64 *)&entry->cookie == cookie;
 }
 
 /* Returns whether there was room. A socket that has an entry must not be added again. */
@@ -58,12 +64,13 @@ static __always_inline bool add_connection(const struct hg_connection *connectio
 	/* Before the entry is there: its removal counts down. */
 	if (connection->flags & HG_CONNECTION_ADOPTED) __sync_fetch_and_add(&table->adopted, 1);
 	if (slot->cookie == 0 &&
-	    __sync_val_compare_and_swap(&slot->cookie, 0, connection->cookie) == 0) {
+	    __sync_val_compare_and_swap(&slot->cookie, 0, HG_COOKIE_BUSY) == 0) {
 		slot->client = connection->client;
 		slot->rule = connection->rule;
 		slot->network_bits = connection->network_bits;
 		slot->flags = connection->flags;
 		slot->opened = connection->opened;
+		__sync_lock_test_and_set(&slot->cookie, connection->cookie);
 		return true;
 	}
 	if (!bpf_map_update_elem(&more_connections, &connection->cookie, connection, BPF_NOEXIST)) {
@@ -73,6 +80,13 @@ static __always_inline bool add_connection(const struct hg_connection *connectio
 	note_full(&table->connections_full_at);
 	if (connection->flags & HG_CONNECTION_ADOPTED) __sync_fetch_and_add(&table->adopted, -1);
 	return false;
+}
+
+/* Makes the entry the caller's own. */
+static __always_inline bool claim(struct hg_connection *entry, __u64 cookie)
+{
+	return entry->cookie == cookie &&
+	       __sync_val_compare_and_swap(&entry->cookie, cookie, HG_COOKIE_BUSY) == cookie;
 }
 
 /*
@@ -85,18 +99,19 @@ static __always_inline bool remove_connection(__u64 cookie, struct hg_connection
 	struct hg_table_state *table = find_table_state();
 
 	if (!slot || !table) return false;
-	if (slot->cookie == cookie) {
+	if (claim(slot, cookie)) {
 		*removed = *slot;
-		if (__sync_val_compare_and_swap(&slot->cookie, cookie, 0) != cookie) return false;
+		__sync_lock_test_and_set(&slot->cookie, 0);
 	} else {
 		if (table->more_connections == 0) return false;
-		const struct hg_connection *entry = bpf_map_lookup_elem(&more_connections, &cookie);
+		struct hg_connection *entry = bpf_map_lookup_elem(&more_connections, &cookie);
 
-		if (!entry) return false;
+		if (!entry || !claim(entry, cookie)) return false;
 		*removed = *entry;
-		if (bpf_map_delete_elem(&more_connections, &cookie)) return false;
+		bpf_map_delete_elem(&more_connections, &cookie);
 		__sync_fetch_and_add(&table->more_connections, -1);
 	}
+	removed->cookie = cookie;
 	if (removed->flags & HG_CONNECTION_ADOPTED) __sync_fetch_and_add(&table->adopted, -1);
 	if (table->connections_full_at) table->connections_full_at = 0;
 	return true;

@@ -48,67 +48,12 @@ typedef struct {
 	__s64 counter;
 } atomic64_t;
 
-struct in6_addr {
-	union {
-		__be32 u6_addr32[4];
-	} in6_u;
-};
-
 struct sock_common {
-	__be32 skc_daddr;
-	__be32 skc_rcv_saddr;
-	__be16 skc_dport;
-	__u16 skc_num;
-	unsigned short skc_family;
-	volatile unsigned char skc_state;
-	int skc_bound_dev_if;
-	struct in6_addr skc_v6_daddr;
-	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie; /* 0: nobody has asked for it yet */
-};
-
-struct kernfs_node {
-	__u64 id;
-};
-
-struct cgroup {
-	struct kernfs_node *kn;
-	int level;
-	struct cgroup *ancestors[]; /* Linux >= 6.1 */
-};
-
-struct cgroup___before_6_1 {
-	int level;
-	__u64 ancestor_ids[];
-};
-
-struct sock_cgroup_data {
-	struct cgroup *cgroup;
 };
 
 struct sock {
 	struct sock_common __sk_common;
-	__u32 sk_max_ack_backlog;
-	struct sock_cgroup_data sk_cgrp_data;
-};
-
-struct inet_connection_sock {
-	struct sock icsk_inet; /* begins with the sock */
-};
-
-struct tcp_sock {
-	struct inet_connection_sock inet_conn;
-};
-
-struct seq_file;
-
-struct bpf_iter_meta {
-	struct seq_file *seq;
-};
-
-struct bpf_iter__tcp {
-	__bpf_md_ptr(struct bpf_iter_meta *, meta);
-	__bpf_md_ptr(struct sock_common *, sk_common);
 };
 
 #pragma clang attribute pop

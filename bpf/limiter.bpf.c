@@ -12,6 +12,7 @@
 #include "maps.h"
 #include "policy.h"
 #include "report.h"
+#include "sockets.h"
 #include "track.h"
 #include "verdict.h"
 
@@ -60,6 +61,34 @@ int explain(struct bpf_sk_lookup *ctx)
 	out->generation = now->generation;
 	if (identify_in(out->slot, &connection, &visitor))
 		explain_visitor(out, &visitor, &connection.remote);
+	return SK_PASS;
+}
+
+/*
+ * The daemon runs these by BPF_PROG_TEST_RUN, too: see sockets.h. They are of this type because
+ * such programs may use every map.
+ */
+SEC("sk_lookup")
+int reconcile(struct bpf_sk_lookup *ctx)
+{
+	(void)ctx;
+	FOR_EACH_SOCKET(reconcile_socket);
+	return SK_PASS;
+}
+
+SEC("sk_lookup")
+int look_up(struct bpf_sk_lookup *ctx)
+{
+	(void)ctx;
+	FOR_EACH_SOCKET(look_up_socket);
+	return SK_PASS;
+}
+
+SEC("sk_lookup")
+int forget(struct bpf_sk_lookup *ctx)
+{
+	(void)ctx;
+	FOR_EACH_SOCKET(forget_socket);
 	return SK_PASS;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every map, once. Both objects (limiter, sweep) include this; the daemon makes the second one
- * share the maps of the first by name.
+ * Every map, once.
  */
 #ifndef HEADGATE_BPF_MAPS_H
 #define HEADGATE_BPF_MAPS_H
@@ -191,10 +190,18 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_SOCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct hg_socket);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct hg_query);
-} query SEC(".maps");
+	__type(value, __u32);
+} socket_count SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

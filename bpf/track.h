@@ -69,10 +69,9 @@ struct counted {
 };
 
 /*
- * Counts an established connection, once: who knows the socket already must not call this. The
- * caller holds the socket's lock, as all hooks do that see a full socket. `is_new`: it has just
- * been opened, so it will be closed if it is beyond a limit. `excess`: a limit that it is known to
- * be beyond already. `flags` go into its entry.
+ * Counts an established connection, once: who knows the socket already must not call this.
+ * `is_new`: it has just been opened, so it will be closed if it is beyond a limit. `excess`: a
+ * limit that it is known to be beyond already. `flags` go into its entry.
  */
 static __always_inline struct counted count_connection(__u64 cookie, struct visitor *visitor,
 						       bool is_new, enum hg_reason excess,

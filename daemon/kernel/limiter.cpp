@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "daemon/kernel/clock.h"
-#include "daemon/kernel/iterator.h"
 #include "daemon/kernel/libbpf_log.h"
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/live.h"
@@ -30,20 +29,6 @@ tl::unexpected<Error> fail_libbpf(const std::string& what, int error_number) {
   }
   if (!said.empty()) message += "\n" + said;
   return fail(error.value().code, message);
-}
-
-// Makes every map of `object` that `other` has too the same map. Its own data (.rodata) stays.
-Result<void> share_maps(bpf_object* object, const bpf_object* other) {
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, object) {
-    if (bpf_map__is_internal(map)) continue;
-    const int fd = bpf_object__find_map_fd_by_name(other, bpf_map__name(map));
-    if (fd < 0 || bpf_map__reuse_fd(map, fd) != 0) {
-      return fail(ErrorCode::kInternal,
-                  std::string("cannot share map ") + bpf_map__name(map) + " between objects");
-    }
-  }
-  return {};
 }
 
 Result<Link> to_link(bpf_link* link, const std::string& hook) {
@@ -76,9 +61,7 @@ void Limiter::size_tables(const config::TableSizes& sizes, Kernel& kernel) {
   bpf_map__set_max_entries(maps.denied, sizes.denied + 1);
 
   kernel.limiter->rodata->connection_slot_mask = slots - 1;
-  kernel.sweep->rodata->connection_slot_mask = slots - 1;
   kernel.limiter->rodata->parked_mask = parked > 0 ? parked - 1 : 0;
-  kernel.sweep->rodata->parked_mask = kernel.limiter->rodata->parked_mask;
 }
 
 Limiter::Limiter(std::unique_ptr<Kernel> kernel) : kernel_(std::move(kernel)) {}
@@ -94,30 +77,24 @@ Result<Limiter> Limiter::start(std::shared_ptr<const policy::Policy> policy,
   auto kernel = std::make_unique<Kernel>();
   kernel->netns = std::move(netns);
   kernel->limiter.reset(limiter_bpf__open());
-  kernel->sweep.reset(sweep_bpf__open());
   limiter_bpf* limiter = kernel->limiter.get();
-  sweep_bpf* sweep = kernel->sweep.get();
-  if (limiter == nullptr || sweep == nullptr) {
+  if (limiter == nullptr) {
     return fail_libbpf("cannot read the kernel programs", errno);
   }
   limiter->rodata->netns_cookie = kernel->netns->cookie();
   limiter->rodata->possible_cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
-  sweep->rodata->cgroup_id = cgroup.id;
   size_tables(config.tables, *kernel);
   if (limiter_bpf__load(limiter) != 0) {
     return fail_libbpf("cannot load the limiter into the kernel", errno);
   }
-  if (auto shared = share_maps(sweep->obj, limiter->obj); !shared) {
-    return tl::unexpected(shared.error());
-  }
-  if (sweep_bpf__load(sweep) != 0) {
-    return fail_libbpf("cannot load the socket iterators into the kernel", errno);
-  }
+  auto socket_list = SocketList::open(*kernel->netns, cgroup);
+  if (!socket_list) return tl::unexpected(socket_list.error());
+  kernel->socket_list = std::move(*socket_list);
   if (auto ready = prepare(*kernel, std::move(policy), config.max_replies); !ready) {
     return tl::unexpected(ready.error());
   }
-  if (auto attached = attach(*kernel, cgroup); !attached) return tl::unexpected(attached.error());
   Limiter started(std::move(kernel));
+  if (auto attached = started.attach(cgroup); !attached) return tl::unexpected(attached.error());
   started.drop_idle_hooks();
   return started;
 }
@@ -129,6 +106,9 @@ Result<void> Limiter::prepare(Kernel& kernel, std::shared_ptr<const policy::Poli
   auto slots = PolicySlots::open({maps.control, maps.ports, maps.rules, maps.prefixes});
   if (!slots) return tl::unexpected(slots.error());
   kernel.slots = std::move(*slots);
+  auto sockets = MappedArray<hg_socket>::open(maps.sockets);
+  if (!sockets) return tl::unexpected(sockets.error());
+  kernel.sockets = std::move(*sockets);
   kernel.slots.set_max_replies(max_replies);
   kernel.slots.set_wall_offset(static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME)) -
                                static_cast<std::int64_t>(boot_ns()));
@@ -158,7 +138,8 @@ Result<void> Limiter::prepare(Kernel& kernel, std::shared_ptr<const policy::Poli
 
 // In this order no connection is missed and none is refused before all are counted: what is
 // released is seen first, then what is new, then what is old; the gate closes last.
-Result<void> Limiter::attach(Kernel& kernel, const Cgroup& cgroup) {
+Result<void> Limiter::attach(const Cgroup& cgroup) {
+  Kernel& kernel = *kernel_;
   limiter_bpf* const limiter = kernel.limiter.get();
   const auto keep = [&kernel](Link link) { kernel.links.push_back(std::move(link)); };
   if (auto hooked = hook_adopted(kernel); !hooked) return hooked;
@@ -170,7 +151,7 @@ Result<void> Limiter::attach(Kernel& kernel, const Cgroup& cgroup) {
                      "sock_ops to cgroup " + cgroup.path)
                  .map(keep);
   if (!attached) return attached;
-  if (auto adopted = run_iterator(kernel.sweep->progs.reconcile, *kernel.netns); !adopted) {
+  if (auto adopted = rekey(); !adopted) {
     return fail("cannot count the connections that are already open", adopted.error());
   }
   return to_link(bpf_program__attach_netns(limiter->progs.admit, kernel.netns->fd()),

@@ -18,6 +18,8 @@
 #include "daemon/kernel/netns.h"
 #include "daemon/policy/policy.h"
 
+struct bpf_program;
+
 namespace headgate::kernel {
 
 // What the kernel counted for one rule, at one moment. Counters are since the rule came.
@@ -163,8 +165,10 @@ class Limiter {
   static void size_tables(const config::TableSizes& sizes, Kernel& kernel);
   static Result<void> prepare(Kernel& kernel, std::shared_ptr<const policy::Policy> policy,
                               std::uint32_t max_replies);
-  static Result<void> attach(Kernel& kernel, const Cgroup& cgroup);
+  Result<void> attach(const Cgroup& cgroup);
   static Result<void> hook_adopted(Kernel& kernel);
+  Result<void> run_on(const bpf_program* program, std::vector<hg_socket>& sockets) const;
+  Result<void> forget_the_dead(std::vector<hg_socket> counted);
   Result<void> forget_rules(const std::set<policy::RuleId>& ids);
   std::unique_ptr<Kernel> kernel_;
 };

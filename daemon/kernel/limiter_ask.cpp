@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "daemon/kernel/address.h"
-#include "daemon/kernel/iterator.h"
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/map_io.h"
@@ -35,18 +34,6 @@ bpf_sk_lookup make_syn(const IpAddress& client, const IpAddress& server, std::ui
   return syn;
 }
 
-hg_query make_query(const LiveFilter& filter) {
-  hg_query query{};
-  if (filter.client) {
-    query.client = to_abi(filter.client->address);
-    query.family = static_cast<__u32>(filter.client->address.family());
-    query.mask = mask_of(filter.client->address.family(), filter.client->length);
-  }
-  query.rule = filter.rule;
-  query.flags = filter.flags;
-  return query;
-}
-
 }  // namespace
 
 Result<hg_explanation> Limiter::explain(const IpAddress& client, const IpAddress& server,
@@ -66,18 +53,6 @@ Result<hg_explanation> Limiter::explain(const IpAddress& client, const IpAddress
     return fail_errno("cannot run the program that explains a verdict", errno);
   }
   return read_entry<hg_explanation>(kernel_->limiter->maps.explanation, 0);
-}
-
-Result<std::vector<hg_live>> Limiter::find(const LiveFilter& filter) const {
-  const std::lock_guard lock(kernel_->queries);
-  const auto asked =
-      write_entry(kernel_->limiter->maps.query, std::uint32_t{0}, make_query(filter));
-  if (!asked) return tl::unexpected(asked.error());
-  auto found = run_iterator(kernel_->sweep->progs.find_connections, *kernel_->netns);
-  if (!found) return tl::unexpected(found.error());
-  std::vector<hg_live> connections(found->size() / sizeof(hg_live));
-  std::memcpy(connections.data(), found->data(), connections.size() * sizeof(hg_live));
-  return connections;
 }
 
 }  // namespace headgate::kernel

@@ -3,7 +3,6 @@
 #include "common/prefix_set.h"
 #include "daemon/kernel/address.h"
 #include "daemon/kernel/clock.h"
-#include "daemon/kernel/iterator.h"
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/map_io.h"
@@ -72,21 +71,6 @@ Result<void> Limiter::forget_rules(const std::set<policy::RuleId>& ids) {
     }
   }
   return {};
-}
-
-Result<std::uint64_t> Limiter::rekey() {
-  const std::lock_guard lock(kernel_->queries);
-  const bpf_map* const query = kernel_->limiter->maps.query;
-  if (auto asked = write_entry(query, std::uint32_t{0}, hg_query{}); !asked) {
-    return tl::unexpected(asked.error());
-  }
-  if (auto done = run_iterator(kernel_->sweep->progs.reconcile, *kernel_->netns); !done) {
-    return fail("cannot count the open connections anew", done.error());
-  }
-  kernel_->slots.set_rekeying(false);
-  const auto answer = read_entry<hg_query>(query, 0);
-  if (!answer) return tl::unexpected(answer.error());
-  return answer->rekeyed;
 }
 
 void Limiter::set_wall_offset(std::int64_t ns) {

@@ -11,9 +11,10 @@
 
 #include "daemon/kernel/drop_listeners.h"
 #include "daemon/kernel/limiter.h"
+#include "daemon/kernel/mapped_array.h"
 #include "daemon/kernel/policy_slots.h"
+#include "daemon/kernel/socket_list.h"
 #include "skeletons/limiter.skel.h"
-#include "skeletons/sweep.skel.h"
 
 namespace headgate::kernel {
 
@@ -24,7 +25,6 @@ using Link = std::unique_ptr<bpf_link, LinkDestroyer>;
 
 struct SkeletonDestroyer {
   void operator()(limiter_bpf* skeleton) const { limiter_bpf__destroy(skeleton); }
-  void operator()(sweep_bpf* skeleton) const { sweep_bpf__destroy(skeleton); }
 };
 
 struct RingBufferDestroyer {
@@ -33,8 +33,9 @@ struct RingBufferDestroyer {
 
 struct Limiter::Kernel {
   std::unique_ptr<limiter_bpf, SkeletonDestroyer> limiter;
-  std::unique_ptr<sweep_bpf, SkeletonDestroyer> sweep;
   PolicySlots slots;
+  SocketList socket_list;          // guarded by `walks`
+  MappedArray<hg_socket> sockets;  // guarded by `walks`
   DropListeners drop_listeners;
   Link adopted_hook;        // only while adopted connections are open
   std::vector<Link> links;  // detached in reverse order of attachment, before the maps go
@@ -44,7 +45,7 @@ struct Limiter::Kernel {
   std::shared_ptr<const NetworkNamespace> netns;
 
   std::mutex change;               // held for as long as a change takes
-  std::mutex queries;              // map `query` holds one at a time, for as long as a walk takes
+  std::mutex walks;                // held for as long as a walk through the open connections takes
   std::mutex explanations;         // map `explanation` holds one at a time
   mutable std::mutex policy_lock;  // guards `policy` and `adopted_hook`, for an instant
   std::shared_ptr<const policy::Policy> policy;

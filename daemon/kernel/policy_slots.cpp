@@ -38,20 +38,6 @@ Result<UniqueFd> make_trie(std::uint32_t capacity) {
   return trie;
 }
 
-// Waits until every program has ended that runs now (an RCU grace period).
-Result<void> wait_for_programs(const bpf_map* prefixes) {
-  if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) return {};
-  // Not on a kernel with nohz_full, and perhaps not allowed. An update of a map of maps waits, too.
-  const Result<UniqueFd> trie = make_trie(1);
-  if (!trie) return tl::unexpected(trie.error());
-  const std::uint32_t unused = HG_POLICY_SLOTS;
-  const int fd = trie->get();
-  if (bpf_map_update_elem(bpf_map__fd(prefixes), &unused, &fd, BPF_ANY) != 0) {
-    return fail_errno("cannot wait for the kernel programs", errno);
-  }
-  return {};
-}
-
 Result<void> write_batch(int trie, const std::vector<PrefixEntry>& entries) {
   std::vector<hg_prefix_key> keys;
   std::vector<hg_prefix> values;
@@ -97,6 +83,19 @@ Result<void> PolicySlots::put_in_force(const policy::Policy& policy) {
   return {};
 }
 
+Result<void> PolicySlots::wait_for_programs() {
+  if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0) return {};
+  // Not on a kernel with nohz_full, and perhaps not allowed. An update of a map of maps waits, too.
+  const Result<UniqueFd> trie = make_trie(1);
+  if (!trie) return tl::unexpected(trie.error());
+  const std::uint32_t unused = HG_POLICY_SLOTS;
+  const int fd = trie->get();
+  if (bpf_map_update_elem(bpf_map__fd(maps_.prefixes), &unused, &fd, BPF_ANY) != 0) {
+    return fail_errno("cannot wait for the kernel programs", errno);
+  }
+  return {};
+}
+
 // One grace period frees every retired slot, so that not each change has to wait for one.
 Result<std::uint32_t> PolicySlots::find_free() {
   for (int attempt = 0;; ++attempt) {
@@ -104,8 +103,7 @@ Result<std::uint32_t> PolicySlots::find_free() {
       if (slots_[slot].state == State::kFree) return slot;
     }
     if (attempt > 0) return fail(ErrorCode::kInternal, "no policy slot is free");
-    if (Result<void> waited = wait_for_programs(maps_.prefixes); !waited)
-      return tl::unexpected(waited.error());
+    if (Result<void> waited = wait_for_programs(); !waited) return tl::unexpected(waited.error());
     for (Slot& slot : slots_) {
       if (slot.state == State::kRetired) slot.state = State::kFree;
     }

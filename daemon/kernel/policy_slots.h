@@ -29,6 +29,8 @@ class PolicySlots {
  public:
   static Result<PolicySlots> open(const PolicyMaps& maps);
 
+  // Returns when every kernel program has ended that runs now (an RCU grace period).
+  Result<void> wait_for_programs();
   // On error the former policy stays in force.
   Result<void> put_in_force(const policy::Policy& policy);
 

@@ -134,8 +134,8 @@ std::vector<Requirement> probe_requirements() {
   all.push_back(make("tp_btf", "releases a connection when its socket dies",
                      probe_program(limiter_bpf__open, limiter_bpf__load, "release_destroyed"),
                      upgrade));
-  all.push_back(make("iter/tcp", "counts connections that are older than the daemon",
-                     probe_program(sweep_bpf__open, sweep_bpf__load, "reconcile"), upgrade));
+  all.push_back(make("test run", "counts open connections anew, and explains verdicts",
+                     probe_program(limiter_bpf__open, limiter_bpf__load, "reconcile"), upgrade));
   all.push_back(make("SOCK_DESTROY", "closes a connection that slipped beyond a limit",
                      probe_sock_destroy(),
                      "run as root on a kernel built with CONFIG_INET_DIAG_DESTROY"));

@@ -185,6 +185,7 @@ void LiveManager::tick() {
     under(book_, [&] { deny_book_.follow_wall_clock(now); });
     wall_clock_offset_ns_ = offset_ns;
   }
+  if (must_rekey_ && limiter_->rekey()) must_rekey_ = false;
   // An expired entry that stays does no harm.
   (void)follow(under(book_, [&] { return deny_book_.expire(now); }));
 }

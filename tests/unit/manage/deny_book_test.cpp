@@ -112,21 +112,65 @@ TEST_F(DenyBookTest, ExpiryForgetsWhatHasEndedAndNothingElse) {
 }
 
 TEST_F(DenyBookTest, UndoTakesBackWhatWasAddedAndGivesBackWhatWasReplaced) {
-  configure({configured(kNet, hours(1), "file")});
   add({entry(kOne, hours(1), "old")});
   const auto before = kernel_.denied();
-  add({entry(kOne, minutes(1), "new"), entry(kOther, minutes(1)), entry(kNet, hours(9), "hand"),
-       entry(kOne, minutes(2), "newer"), entry(kOther, minutes(3))});
+  add({entry(kOne, minutes(1), "new"), entry(kOther, minutes(1)), entry(kOne, minutes(2), "newer"),
+       entry(kOther, minutes(3))});
   EXPECT_NE(kernel_.denied(), before);
   undo();
   EXPECT_EQ(kernel_.denied(), before);
-  EXPECT_EQ(book_.size(), 2U);
-  ASSERT_EQ(list().size(), 2U);
-  EXPECT_EQ(list()[0].entry.cidr, kNet);
-  EXPECT_EQ(list()[0].entry.reason, "file");
-  EXPECT_EQ(list()[0].source, DenyListed::Source::kConfig);
-  EXPECT_EQ(list()[1].entry.cidr, kOne);
-  EXPECT_EQ(list()[1].entry.reason, "old");
+  EXPECT_EQ(book_.size(), 1U);
+  ASSERT_EQ(list().size(), 1U);
+  EXPECT_EQ(list()[0].entry.cidr, kOne);
+  EXPECT_EQ(list()[0].entry.reason, "old");
+}
+
+TEST_F(DenyBookTest, UndoAfterTheReplacedEntryHasEndedLeavesNeither) {
+  add({entry(kOne, seconds(1), "old")});
+  add({entry(kOne, hours(1), "new")});
+  clock_.pass(seconds(1));
+  undo();
+  EXPECT_FALSE(is_denied(kOne));
+  EXPECT_EQ(kernel_.size(), 0U);
+  EXPECT_EQ(book_.size(), 0U);
+}
+
+TEST_F(DenyBookTest, WhatHasExpiredAndNobodyHasForgottenIsNew) {
+  add({entry(kOne, seconds(1)), entry(kOther, seconds(1))});
+  clock_.pass(seconds(1));
+  EXPECT_EQ(add({entry(kOne, seconds(1))}).added, 1U);
+  EXPECT_EQ(remove({kOther}).unknown, 1U);
+  EXPECT_EQ(kernel_.size(), 1U);
+  EXPECT_EQ(book_.size(), 1U);
+}
+
+TEST_F(DenyBookTest, AStepOfTheWallClockMovesTheEndThatIsToldAndNotTheOther) {
+  add({entry(kOne, hours(3)), {kNet, "", std::nullopt}});
+  for (const auto step : {hours(10), -hours(20)}) {
+    clock_.step_wall(step);
+    book_.follow_wall_clock(clock_.now());
+    EXPECT_EQ(left(kOne), hours(3));
+    EXPECT_EQ(book_.find(kOne, clock_.now())->entry.until, clock_.now().wall + hours(3));
+    EXPECT_FALSE(book_.find(kNet, clock_.now())->entry.until);
+  }
+}
+
+// The kernel has failed somewhere; the book is right.
+TEST_F(DenyBookTest, EverythingMakesUpForOrdersThatWereNotFollowed) {
+  add({entry(kOne, hours(1)), entry(kNet, hours(1))});
+  book_.followed();
+  DenyReport report;
+  book_.remove({kOne, kNet}, clock_.now(), report);                                   // lost
+  book_.add({entry(kOne, hours(2)), entry(kOther, hours(3))}, clock_.now(), report);  // lost, too
+  EXPECT_EQ(left(kOne), hours(1));
+  const DenyBook::Orders all = book_.everything();
+  EXPECT_EQ(all.stop, std::vector<Prefix>{kNet});  // kOne is denied again
+  kernel_.follow(all);
+  EXPECT_EQ(left(kOne), hours(2));
+  EXPECT_EQ(left(kOther), hours(3));
+  EXPECT_FALSE(is_denied(kNet));
+  book_.followed();
+  EXPECT_TRUE(book_.everything().stop.empty());
 }
 
 TEST_F(DenyBookTest, TheBookIsInTheOrderOfTheAddresses) {
@@ -140,41 +184,40 @@ TEST_F(DenyBookTest, TheBookIsInTheOrderOfTheAddresses) {
 }
 
 TEST_F(DenyBookTest, SizesCountARangeOnce) {
-  configure({configured(kOne, hours(1))});
-  add({entry(kOne, hours(1)), entry(kNet, hours(1))});
+  add({entry(kOne, minutes(1)), entry(kNet, hours(1))});
+  const auto size_with = [this](const std::vector<DenyEntry>& entries) {
+    return book_.size_with(entries, clock_.now());
+  };
   EXPECT_EQ(book_.size(), 2U);
-  EXPECT_EQ(book_.size_with({}), 2U);
-  EXPECT_EQ(book_.size_with({entry(kOne, hours(1)), entry(kNet, hours(1))}), 2U);
-  EXPECT_EQ(book_.size_with({entry(kOther, hours(1)), entry(kOther, hours(2))}), 3U);
-  EXPECT_EQ(book_.size_with_configured({configured(kOne, hours(1))}), 2U);
-  EXPECT_EQ(book_.size_with_configured({configured(kOther, hours(1))}), 3U);
+  EXPECT_EQ(size_with({}), 2U);
+  EXPECT_EQ(size_with({entry(kOne, hours(1)), entry(kNet, hours(1))}), 2U);
+  EXPECT_EQ(size_with({entry(kOther, hours(1)), entry(kOther, hours(2))}), 3U);
   EXPECT_EQ(book_.size(), 2U);  // asking adds nothing
+  clock_.pass(minutes(1));      // the first has ended, and nobody has swept
+  EXPECT_EQ(size_with({}), 1U);
+  EXPECT_EQ(size_with({entry(kOther, hours(1))}), 2U);
+  EXPECT_EQ(size_with({entry(kOne, hours(1))}), 2U);
 }
 
 TEST_F(DenyBookTest, AHundredThousandEntriesAreQuick) {
   constexpr std::uint32_t kMany = 100'000;
   std::vector<DenyEntry> entries;
   std::vector<Prefix> cidrs;
-  std::vector<config::Deny> file;
   for (std::uint32_t i = 0; i < kMany; ++i) {
     const auto byte = [i](unsigned shift) { return std::to_string(i >> shift & 0xffU); };
     cidrs.push_back(*Prefix::parse("10." + byte(16) + "." + byte(8) + "." + byte(0)));
     entries.push_back(entry(cidrs.back(), hours(1)));
-    file.push_back(configured(cidrs.back(), hours(2)));
   }
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(add(entries).added, kMany);
   EXPECT_EQ(add(entries).replaced, kMany);
-  EXPECT_EQ(book_.size_with(entries), kMany);
+  EXPECT_EQ(book_.size_with(entries, clock_.now()), kMany);
   undo();
   EXPECT_EQ(list().size(), kMany);
-  configure(file);
-  configure(file);
+  book_.follow_wall_clock(clock_.now());
+  EXPECT_EQ(book_.everything().deny.size(), kMany);
   EXPECT_EQ(kernel_.size(), kMany);
   EXPECT_EQ(remove(cidrs).removed, kMany);
-  follow_wall_clock();
-  EXPECT_EQ(kernel_.size(), kMany);
-  configure({});
   EXPECT_EQ(kernel_.size(), 0U);
   EXPECT_EQ(book_.size(), 0U);
   // A dozen walks over all of them; a walk for each of them would take minutes.

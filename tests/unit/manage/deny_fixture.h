@@ -24,26 +24,16 @@ class DenyBookTest : public testing::Test {
     kernel_.follow(last_);
     return report;
   }
-  void configure(const std::vector<config::Deny>& entries) {
-    kernel_.follow(book_.set_configured(entries, clock_.now()));
-  }
   DenyReport remove(const std::vector<Prefix>& cidrs) {
     DenyReport report;
-    const auto orders = book_.remove(cidrs, clock_.now(), report);
-    EXPECT_TRUE(orders.has_value()) << orders.error().message;
-    if (orders) kernel_.follow(*orders);
+    kernel_.follow(book_.remove(cidrs, clock_.now(), report));
     return report;
   }
   void undo() { kernel_.follow(book_.undo(last_, clock_.now())); }
   void expire() { kernel_.follow(book_.expire(clock_.now())); }
-  void follow_wall_clock() { kernel_.follow(book_.follow_wall_clock(clock_.now())); }
 
   DenyEntry entry(const Prefix& cidr, std::chrono::seconds length, const std::string& reason = "") {
     return {cidr, reason, clock_.now().wall + length};
-  }
-  config::Deny configured(const Prefix& cidr, std::chrono::seconds length,
-                          const std::string& reason = "") {
-    return {cidr, reason, std::chrono::floor<std::chrono::seconds>(clock_.now().wall + length), {}};
   }
   bool is_denied(const Prefix& cidr) const { return kernel_.is_denied(cidr, clock_.now()); }
   // How much longer the kernel denies it; 0: not at all.

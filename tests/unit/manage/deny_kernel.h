@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 
 #include "daemon/manage/deny_book.h"
@@ -22,13 +24,20 @@ class FakeClock {
   Clocks now_{std::chrono::sys_days(std::chrono::year(2026) / 1 / 1), 1'000'000'000'000};
 };
 
-// The kernel's deny list, changed as LiveManager changes it: first what is denied, then what is not
-// any more.
+// The kernel's deny list, changed as LiveManager changes it: first what is not denied any more. It
+// may fail in the middle.
 class FakeDenyKernel {
  public:
-  void follow(const DenyBook::Orders& orders) {
-    for (const kernel::Denial& denial : orders.deny) denied_[denial.cidr] = denial.until_ns;
-    for (const Prefix& cidr : orders.stop) denied_.erase(cidr);
+  // Follows the first `most` of the orders.
+  void follow(const DenyBook::Orders& orders, std::size_t most = SIZE_MAX) {
+    for (const Prefix& cidr : orders.stop) {
+      if (most-- == 0) return;
+      denied_.erase(cidr);
+    }
+    for (const kernel::Denial& denial : orders.deny) {
+      if (most-- == 0) return;
+      denied_[denial.cidr] = denial.until_ns;
+    }
   }
   bool is_denied(const Prefix& cidr, const Clocks& now) const {
     const auto entry = denied_.find(cidr);

@@ -223,6 +223,29 @@ TEST(FindExcess, ARuleThatThePolicyDoesNotHaveHasNoLimits) {
   EXPECT_EQ(live.excess(), Cookies{});
 }
 
+TEST(IsExempt, WhoTheConfigurationOrTheLongestOverrideOfTheRuleExempts) {
+  const policy::Policy policy = compile_good(R"(rules:
+  - name: web
+    listen: 80
+    overrides:
+      - { clients: [10.0.0.0/8, "2001:db8::/32"], exempt: true }
+      - { clients: [10.1.0.0/16], connections: { per_client: 5 } }
+  - { name: mail, listen: 25 }
+clients: { exempt: [198.51.100.0/24] }
+)");
+  const auto exempt = [&policy](const std::string& client, policy::RuleId rule) {
+    return is_exempt(policy, Live(policy).open(client, rule).all()[0]);
+  };
+  EXPECT_TRUE(exempt("198.51.100.1", 1));
+  EXPECT_TRUE(exempt("198.51.100.1", 2));
+  EXPECT_FALSE(exempt("198.51.101.1", 1));
+  EXPECT_TRUE(exempt("10.0.0.1", 1));
+  EXPECT_TRUE(exempt("2001:db8::1", 1));
+  EXPECT_FALSE(exempt("10.1.0.1", 1));  // the longer one is of another mind
+  EXPECT_FALSE(exempt("10.0.0.1", 2));
+  EXPECT_FALSE(exempt("2001:db9::1", 1));
+}
+
 TEST(FindExcess, AHundredThousandConnectionsAreQuick) {
   const policy::Policy policy =
       web_with("connections: { per_client: 1, per_network: 1000, total: 100000 }");

@@ -139,6 +139,38 @@ TEST(Explain, ADenyEntryTellsItsRangeAndItsEnd) {
   EXPECT_FALSE(told.deny->entry.until);
 }
 
+TEST(Explain, ADenyEntryIsOfWhoDenies) {
+  Case c("", "clients: { deny: [192.0.2.0/24] }\n");
+  c.found.reason = HG_DENIED;
+  c.found.denied_until_ns = HG_FOR_GOOD;
+  c.found.denied_bits = HG_PREFIX_FIXED_BITS + 24;
+  c.found.denied_by = 1;
+  EXPECT_EQ(c.explain().deny->source, DenyListed::Source::kOperator);
+  c.found.denied_by = 2;
+  EXPECT_EQ(c.explain().deny->source, DenyListed::Source::kConfig);
+}
+
+TEST(FindConfigured, TellsReasonAndEndOfExactlyThatRange) {
+  const Case c("", R"(clients:
+  deny:
+    - { cidr: 192.0.2.0/24, reason: scanner, until: 2030-01-01T00:00:00Z }
+    - 192.0.2.0/25
+)");
+  const auto find = [&c](const char* cidr) {
+    return find_configured(c.config, *Prefix::parse(cidr));
+  };
+  const auto found = find("192.0.2.0/24");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->entry.cidr.to_string(), "192.0.2.0/24");
+  EXPECT_EQ(found->entry.reason, "scanner");
+  EXPECT_EQ(found->entry.until, std::chrono::sys_days(std::chrono::year(2030) / 1 / 1));
+  EXPECT_EQ(found->source, DenyListed::Source::kConfig);
+  ASSERT_TRUE(find("192.0.2.0/25"));
+  EXPECT_FALSE(find("192.0.2.0/25")->entry.until);
+  EXPECT_FALSE(find("192.0.2.0/26"));
+  EXPECT_FALSE(find("192.0.0.0/16"));
+}
+
 TEST(Explain, APenaltyTellsItsEndAndHowOftenThereWasOne) {
   Case c("penalty: { after: 1, within: 1s, deny_for: 10m }");
   c.found.reason = HG_DENIED;

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a Limiter deals with the connections that are open: counts them anew, and finds some.
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <unordered_set>
+
+#include "daemon/kernel/address.h"
+#include "daemon/kernel/limiter.h"
+#include "daemon/kernel/limiter_kernel.h"
+#include "daemon/kernel/map_io.h"
+
+namespace headgate::kernel {
+namespace {
+
+hg_live to_live(const hg_socket& socket) {
+  hg_live live{};
+  live.cookie = socket.cookie;
+  live.opened = socket.counted.opened;
+  live.interface = socket.interface;
+  live.remote = socket.remote;
+  live.local = socket.local;
+  live.client = socket.counted.client;
+  live.remote_port = socket.remote_port;
+  live.local_port = socket.local_port;
+  live.rule = socket.counted.rule;
+  live.network_bits = socket.counted.network_bits;
+  live.flags = socket.counted.flags;
+  return live;
+}
+
+}  // namespace
+
+// Runs `program` on all of them, and takes over what it says about each. The caller holds `walks`.
+Result<void> Limiter::run_on(const bpf_program* program, std::vector<hg_socket>& sockets) const {
+  bpf_sk_lookup context{};
+  context.family = AF_INET;
+  context.protocol = IPPROTO_TCP;
+  for (std::size_t first = 0; first < sockets.size(); first += HG_SOCKETS) {
+    const std::size_t count = std::min<std::size_t>(HG_SOCKETS, sockets.size() - first);
+    std::copy_n(sockets.begin() + static_cast<std::ptrdiff_t>(first), count,
+                kernel_->sockets.at(0));
+    const auto told = write_entry(kernel_->limiter->maps.socket_count, std::uint32_t{0},
+                                  static_cast<std::uint32_t>(count));
+    if (!told) return told;
+    bpf_test_run_opts options{};
+    options.sz = sizeof(options);
+    options.ctx_in = &context;
+    options.ctx_size_in = sizeof(context);
+    if (bpf_prog_test_run_opts(bpf_program__fd(program), &options) != 0) {
+      return fail_errno("cannot run a program on the open connections", errno);
+    }
+    std::copy_n(kernel_->sockets.at(0), count,
+                sockets.begin() + static_cast<std::ptrdiff_t>(first));
+  }
+  return {};
+}
+
+// Sockets that died while they were being counted: their end found no entry to undo.
+Result<void> Limiter::forget_the_dead(std::vector<hg_socket> counted) {
+  if (counted.empty()) return {};
+  const auto open = kernel_->socket_list.list();
+  if (!open) return tl::unexpected(open.error());
+  std::unordered_set<std::uint64_t> alive;
+  for (const hg_socket& socket : *open) alive.insert(socket.cookie);
+  std::vector<hg_socket> dead;
+  for (const hg_socket& socket : counted) {
+    if (alive.count(socket.cookie) > 0) continue;
+    const auto is_open = kernel_->socket_list.is_open(socket);
+    if (!is_open) return tl::unexpected(is_open.error());
+    if (!*is_open) dead.push_back(socket);
+  }
+  return run_on(kernel_->limiter->progs.forget, dead);
+}
+
+Result<std::uint64_t> Limiter::rekey() {
+  const std::lock_guard lock(kernel_->walks);
+  // Who has read the former policy, or began before the hooks were attached, has ended; then every
+  // connection that they have counted, or not, is among the open ones.
+  if (auto waited = kernel_->slots.wait_for_programs(); !waited) {
+    return tl::unexpected(waited.error());
+  }
+  auto sockets = kernel_->socket_list.list();
+  if (!sockets) return tl::unexpected(sockets.error());
+  const auto& programs = kernel_->limiter->progs;
+  if (auto done = run_on(programs.reconcile, *sockets); !done) return tl::unexpected(done.error());
+  std::uint64_t moved = 0;
+  std::vector<hg_socket> counted;
+  for (const hg_socket& socket : *sockets) {
+    if (socket.outcome == HG_SOCKET_LEFT) continue;
+    counted.push_back(socket);
+    if (socket.outcome == HG_SOCKET_MOVED) ++moved;
+  }
+  kernel_->slots.set_rekeying(false);
+  if (auto forgotten = forget_the_dead(std::move(counted)); !forgotten) {
+    return tl::unexpected(forgotten.error());
+  }
+  return moved;
+}
+
+Result<std::vector<hg_live>> Limiter::find(const LiveFilter& filter) const {
+  const std::lock_guard lock(kernel_->walks);
+  auto sockets = kernel_->socket_list.list();
+  if (!sockets) return tl::unexpected(sockets.error());
+  if (filter.client) {
+    std::erase_if(*sockets, [&filter](const hg_socket& socket) {
+      return !is_within(socket.remote, *filter.client);
+    });
+  }
+  auto done = run_on(kernel_->limiter->progs.look_up, *sockets);
+  if (!done) return tl::unexpected(done.error());
+  std::vector<hg_live> found;
+  for (const hg_socket& socket : *sockets) {
+    const hg_connection& counted = socket.counted;
+    if (counted.cookie != socket.cookie || (counted.flags & HG_CONNECTION_REPLY) != 0) continue;
+    if (filter.rule != HG_NO_RULE && counted.rule != filter.rule) continue;
+    if ((counted.flags & filter.flags) == filter.flags) found.push_back(to_live(socket));
+  }
+  return found;
+}
+
+}  // namespace headgate::kernel
