@@ -170,9 +170,7 @@ Result<void> SocketList::mark_ours(std::vector<hg_socket>& sockets) {
   for (hg_socket& socket : sockets) {
     const std::uint64_t group = socket.counted.cookie;
     socket.counted.cookie = 0;
-    const bool is_ephemeral =
-        first_ephemeral_port_ <= socket.local_port && socket.local_port <= last_ephemeral_port_;
-    const bool is_accepted = listening.count(socket.local_port) > 0 || !is_ephemeral;
+    const bool is_accepted = listening.count(socket.local_port) > 0;
     const bool is_counted = is_root_group_ || groups.count(group) > 0;
     socket.is_ours = is_accepted && is_counted ? 1 : 0;
   }

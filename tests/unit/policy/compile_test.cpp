@@ -138,7 +138,7 @@ TEST(Compile, TheExampleInTheDocumentationIsRight) {
   const Result<Policy> policy = compile(*config, HEADGATE_EXAMPLE_CONFIG);
   ASSERT_TRUE(policy.has_value()) << policy.error().message;
   EXPECT_EQ(policy->ports.at(443).rule, 1);
-  EXPECT_EQ(policy->prefixes.size(), 5U);
+  EXPECT_EQ(policy->prefixes.size(), 6U);  // overrides, exempt and denied clients
 }
 
 }  // namespace
