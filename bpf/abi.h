@@ -247,7 +247,7 @@ struct hg_recent {
 	__u64 bucket;    /* see bucket.h */
 	__u64 refusals;  /* towards a penalty: see penalty.h */
 	__u32 refused;   /* as long as the entry lives; wraps */
-	__u32 padding;
+	__u32 monitored; /* half-open, let in beyond a limit because the rule is monitored */
 };
 #define HG_OPENED_WINDOW_NS 10000000000ULL
 HG_SIZE_IS(struct hg_recent, 40);

@@ -104,8 +104,29 @@ CHECKED_ONCE int take_client(const struct visitor *visitor, int is_half_open, in
 	if (is_half_open)
 		window_add(&entry->half_open,
 			   hg_window_number(now, rule->handshake_timeout_ns ?: 1));
+	if (is_half_open && is_over_limit) __sync_fetch_and_add(&entry->monitored, 1);
 	if (rate->interval_ns && takes_tokens(visitor, rule, is_over_limit))
 		take_token(&entry->bucket, bpf_ktime_get_ns(), rate);
+	return 0;
+}
+
+/*
+ * Of a connection of a monitored rule that completes its handshake: was it beyond a limit when it
+ * began? Which of the client's half-open connections it is is not known; that it is one of them
+ * will do.
+ */
+CHECKED_ONCE int was_monitored(const struct visitor *visitor)
+{
+	if (!visitor) return 0;
+
+	struct hg_recent *entry = bpf_map_lookup_elem(&recent, &visitor->client);
+
+	for (int i = 0; entry && i < RECENT_RETRIES; i++) {
+		__u32 old = *(volatile __u32 *)&entry->monitored;
+
+		if (old == 0) return 0;
+		if (__sync_val_compare_and_swap(&entry->monitored, old, old - 1) == old) return 1;
+	}
 	return 0;
 }
 

@@ -106,16 +106,19 @@ static __always_inline void reserve(const struct connection *connection)
 	take_shared_half_open(&visitor);
 }
 
-/* The limit that a connection has passed since its SYN was admitted, as far as tokens tell. */
-static __always_inline enum hg_reason take_tokens(const struct visitor *visitor)
+/*
+ * Takes the tokens that are left to take when a handshake completes. Returns the limit that the
+ * connection has passed since its SYN was admitted. `verdict`: of its SYN, if that is known.
+ */
+static __always_inline enum hg_reason take_tokens(const struct visitor *visitor, bool is_known,
+						  __u32 verdict)
 {
 	const struct hg_rule *rule = rule_of(visitor);
 
-	if (!rule || !takes_tokens(visitor, rule, false)) return HG_ADMITTED;
-
-	int reason = take_shared_tokens(visitor);
-
-	return rule->flags & HG_MONITOR ? HG_ADMITTED : reason;
+	if (!rule || !takes_tokens(visitor, rule, verdict == LOOKUP_OVER_LIMIT)) return HG_ADMITTED;
+	if (!(rule->flags & HG_MONITOR)) return take_shared_tokens(visitor);
+	if (is_known || !was_monitored(visitor)) take_shared_tokens(visitor);
+	return HG_ADMITTED;
 }
 
 /*
@@ -136,7 +139,7 @@ static __always_inline bool establish(__u64 cookie, const struct connection *con
 		give_back_half_open(&visitor);
 	}
 	__u32 opened = bpf_ktime_get_coarse_ns() >> HG_OPENED_SHIFT;
-	enum hg_reason excess = take_tokens(&visitor);
+	enum hg_reason excess = take_tokens(&visitor, note, verdict);
 	struct counted counted = count_connection(cookie, &visitor, true, excess, 0, opened);
 	struct report report = {
 	    .type = HG_EVENT_TABLE_FULL,

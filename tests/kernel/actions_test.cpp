@@ -101,7 +101,7 @@ TEST_F(Reset, AnswersTheSynOfARefusedClientWithARst) {
   const auto answer = raw_.receive(web_, client);
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->flags, (TcpFlags{.ack = true, .rst = true}));
-  EXPECT_EQ(headgated.metrics().at(refused_total("reset")), 1);
+  EXPECT_EQ(headgated.metrics().counted(refused_total("reset")), 1);
 }
 
 class Drop : public Actions {
@@ -117,8 +117,8 @@ TEST_F(Drop, LeavesTheRefusedClientWithoutAnAnswerAndOthersInPeace) {
   EXPECT_TRUE(counts(headgated_, "web", lab_.server(), kPort, 2));
   EXPECT_EQ(server_.accepted(), 3U);
   const MetricsPage page = headgated_.metrics();
-  EXPECT_GE(page.at(refused_total("drop")), 1);
-  EXPECT_EQ(page.at(refused_total("reset")), 0);
+  EXPECT_GE(page.counted(refused_total("drop")), 1);
+  EXPECT_EQ(page.counted(refused_total("reset")), 0);
 }
 
 TEST_F(Drop, HoldsOverIpv6) {
@@ -139,7 +139,7 @@ TEST_F(Drop, AnswersNotOneOfManySyns) {
   const Endpoint client{address("198.18.1.1"), 40000};
   for (int i = 0; i < 500; ++i) raw_.send_syn(client, web_);
   EXPECT_FALSE(raw_.receive(web_, client, 500ms));
-  EXPECT_EQ(headgated_.metrics().at(refused_total("drop")), 500);
+  EXPECT_EQ(headgated_.metrics().counted(refused_total("drop")), 500);
   EXPECT_EQ(headgated_.rule("web").half_open, 0U);
 }
 

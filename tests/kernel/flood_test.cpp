@@ -64,8 +64,7 @@ TEST(Flood, OfSpoofedSynsShutsOutNeitherOtherClientsNorTheTotal) {
   int pages = 0;
   while (!stop) {
     const MetricsPage page = headgated.metrics();
-    most_half_open =
-        std::max(most_half_open, page.at("headgate_table_entries{table=\"recent\"}"));
+    most_half_open = std::max(most_half_open, page.at("headgate_table_entries{table=\"recent\"}"));
     most_clients = std::max(most_clients, page.at("headgate_table_entries{table=\"clients\"}"));
     ++pages;
     std::this_thread::sleep_for(500ms);

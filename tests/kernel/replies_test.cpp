@@ -55,7 +55,7 @@ class Reply : public testing::Test {
     return result.connected() ? read_all(result.socket) : std::nullopt;
   }
   double refused_by(const Headgated& headgated, const std::string& action) const {
-    return headgated.metrics().at(
+    return headgated.metrics().counted(
         "headgate_refused_total{rule=\"web\",reason="
         "\"client_connections\",action=\"" +
         action + "\"}");

@@ -17,6 +17,8 @@ struct MetricsPage {
   bool has(const std::string& sample) const { return samples.count(sample) > 0; }
   // The value of a sample; throws LabError, with those of the same metric, when it is missing.
   double at(const std::string& sample) const;
+  // 0 for a sample that is missing: a counter that has counted nothing may not be there.
+  double counted(const std::string& sample) const { return has(sample) ? at(sample) : 0; }
   // The sum over all samples of a metric, 0 when there are none.
   double sum(const std::string& name) const;
 };
