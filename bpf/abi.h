@@ -293,7 +293,7 @@ struct hg_rule_stats {
 	__u64 refused[HG_ACTIONS][HG_REASON_SLOTS]; /* by action, and reason - 1 */
 	__u64 overshoot; /* handshakes completed beyond a limit: to be closed */
 	__u64 untracked; /* not counted, or not for its client: a table was full */
-	__u64 adopted;   /* found already open by the iterator */
+	__u64 adopted;   /* found already open */
 	__u64 penalties; /* begun */
 };
 HG_SIZE_IS(struct hg_rule_stats, 296);

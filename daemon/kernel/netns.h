@@ -22,7 +22,7 @@ class NetworkNamespace {
 
   // Runs `work` inside the namespace and waits for it; on a thread of its own unless it is the
   // process's own namespace. What `work` creates
-  // there (sockets, iterators) stays in the namespace.
+  // there (sockets) stays in the namespace.
   Result<void> run_inside(const std::function<Result<void>()>& work) const;
 
  private:
