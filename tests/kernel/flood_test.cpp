@@ -99,5 +99,25 @@ TEST(Flood, OfSpoofedSynsShutsOutNeitherOtherClientsNorTheTotal) {
       6s, [&] { return headgated.rule("web").half_open == 0; }, 200ms));
 }
 
+// So few that the queue of half-open requests never fills and SYN cookies never help.
+TEST(Flood, OfAFewSpoofedSynsUsesUpNobodysTokens) {
+  const Lab lab({.clients = 3});
+  const Endpoint web = lab.server_ipv4(kPort);
+  const Server server(lab.server(), web);
+  const Headgated headgated(lab.server(),
+                            "rules: [{ name: web, listen: [8080], new_connections: { "
+                            "total: { rate: 20/s, burst: 20 } } }]\n");
+  FloodReport sent;
+  std::thread flood(
+      [&] { sent = flood_syns(lab.client(0), web, address("198.18.0.1"), kSources, 60, 6s); });
+  std::this_thread::sleep_for(1s);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(admitted(lab.client(2), web)) << "attempt " << i;
+    std::this_thread::sleep_for(200ms);
+  }
+  flood.join();
+  EXPECT_GT(sent.sent, 300U);
+}
+
 }  // namespace
 }  // namespace headgate::lab
