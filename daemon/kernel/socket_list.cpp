@@ -108,6 +108,7 @@ Result<void> SocketList::dump(int family, std::uint32_t states, std::vector<hg_s
   request.header.nlmsg_len = sizeof(request);
   request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request.header.nlmsg_seq = ++sequence_;
   request.query.sdiag_family = static_cast<__u8>(family);
   request.query.sdiag_protocol = IPPROTO_TCP;
   request.query.idiag_states = states;
@@ -122,6 +123,7 @@ Result<void> SocketList::dump(int family, std::uint32_t states, std::vector<hg_s
     auto left = static_cast<unsigned>(size);
     for (auto* header = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(header, left);
          header = NLMSG_NEXT(header, left)) {
+      if (header->nlmsg_seq != sequence_) continue;  // of a listing that was given up
       if (header->nlmsg_type == NLMSG_DONE) return {};
       if (header->nlmsg_type == NLMSG_ERROR) {
         nlmsgerr answer{};
@@ -193,6 +195,7 @@ Result<bool> SocketList::is_open(const hg_socket& socket) {
   request.header.nlmsg_len = sizeof(request);
   request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   request.header.nlmsg_flags = NLM_F_REQUEST;
+  request.header.nlmsg_seq = ++sequence_;
   // AF_INET6 finds IPv4 sockets as well when both addresses are IPv4-mapped, as ours are.
   request.query.sdiag_family = AF_INET6;
   request.query.sdiag_protocol = IPPROTO_TCP;
@@ -209,13 +212,13 @@ Result<bool> SocketList::is_open(const hg_socket& socket) {
     return fail_errno("cannot ask for a socket", errno);
   }
   alignas(nlmsghdr) std::array<char, 8192> buffer{};
-  ssize_t size = 0;
-  do {
-    size = recv(netlink_.get(), buffer.data(), buffer.size(), 0);
-  } while (size < 0 && errno == EINTR);
-  if (size < static_cast<ssize_t>(sizeof(nlmsghdr)))
-    return fail_errno("cannot read a socket", errno);
   const auto* header = reinterpret_cast<const nlmsghdr*>(buffer.data());
+  for (;;) {
+    const ssize_t size = recv(netlink_.get(), buffer.data(), buffer.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return fail_errno("cannot read a socket", errno);
+    if (size >= static_cast<ssize_t>(sizeof(*header)) && header->nlmsg_seq == sequence_) break;
+  }
   if (header->nlmsg_type != NLMSG_ERROR) {
     const auto* message = static_cast<const inet_diag_msg*>(NLMSG_DATA(header));
     return message->idiag_timer != kTimeWaitTimer && message->idiag_state != TCP_CLOSE;

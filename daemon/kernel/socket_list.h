@@ -37,6 +37,7 @@ class SocketList {
   UniqueFd netlink_;
   std::string cgroup_path_;
   bool is_root_group_ = false;
+  std::uint32_t sequence_ = 0;
 };
 
 }  // namespace headgate::kernel

@@ -105,5 +105,35 @@ rules:
   EXPECT_TRUE(admitted(lab.client(1), lab.server_ipv4(kPort + 1)));
 }
 
+TEST(Clients, AreListedByWhatIsAskedForMostFirst) {
+  const Lab lab;
+  const Server server(lab.server(), lab.server_ipv4(kPort));
+  const Headgated headgated(lab.server(), web_rule("per_client: 3"));
+  const auto most_connections = hold_from("10.64.0.1", lab, lab.server_ipv4(kPort), 3);
+  const auto most_refused = hold_from("10.64.0.2", lab, lab.server_ipv4(kPort), 1);
+  EXPECT_TRUE(headgated.run_ctl({"set", "web", "connections.per_client=1"}).status == 0);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort), from("10.64.0.2")));
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(admitted(lab.client(0), lab.server_ipv4(kPort), from("10.64.0.3")));
+    EXPECT_TRUE(eventually(
+        2s, [&] { return headgated.client_connections("web", "10.64.0.3") == 0; }, 1ms));
+  }
+  const auto first = [&](const std::vector<std::string>& options) {
+    std::vector<std::string> command = {"clients"};
+    command.insert(command.end(), options.begin(), options.end());
+    const nlohmann::json listed = headgated.ctl(command).at("clients");
+    return listed.empty() ? std::string() : listed.at(0).at("prefix").get<std::string>();
+  };
+  EXPECT_EQ(first({}), "10.64.0.1");
+  EXPECT_EQ(first({"--sort", "connections"}), "10.64.0.1");
+  EXPECT_EQ(first({"--sort", "refused"}), "10.64.0.2");
+  EXPECT_EQ(first({"--sort", "rate"}), "10.64.0.3");
+  EXPECT_EQ(headgated.ctl({"clients", "--sort", "refused", "--min", "1"}).at("clients").size(), 1U);
+  EXPECT_EQ(headgated.ctl({"clients", "--min", "2"}).at("clients").size(), 1U);
+  EXPECT_EQ(headgated.ctl({"clients", "--limit", "2"}).at("clients").size(), 2U);
+}
+
 }  // namespace
 }  // namespace headgate::lab
