@@ -20,6 +20,12 @@
 #define HG_MAX_RULES 1024
 #define HG_NO_RULE 0
 
+/* Network namespaces have numbers 0 .. HG_MAX_NAMESPACES - 1; those that share counts share one. */
+#define HG_MAX_NAMESPACES 256
+
+/* Groups of processes (cgroups) that a rule covers: numbers 1 .. HG_MAX_GROUPS - 1. */
+#define HG_MAX_GROUPS 256
+
 /* "No limit" for limits of connections. A limit of 0 refuses everything. */
 #define HG_NO_LIMIT 0xffffffffU
 
@@ -66,6 +72,13 @@ HG_SIZE_IS(struct hg_address, 16);
 
 /* --- policy: written by the daemon, read by the programs ------------------------------------ */
 
+/* Map `namespaces`: by the namespace's cookie, those that are limited. */
+struct hg_namespace {
+	__u32 number; /* as in hg_client_key */
+	__u32 place;  /* its own also where numbers are shared: see map `listeners` */
+};
+HG_SIZE_IS(struct hg_namespace, 8);
+
 /*
  * A policy is written whole into one of several slots, then hg_control.slot names that slot. A
  * program reads the number once for each decision. A slot is written again only after every program
@@ -76,14 +89,16 @@ HG_SIZE_IS(struct hg_address, 16);
 #define HG_POLICY_SLOTS 8
 struct hg_control {
 	__u32 slot;
-	__u32 denied;      /* is there any entry in map `denied`? */
-	__u32 max_replies; /* connections that are being answered at once */
-	__u32 is_rekeying; /* 1: connections are being counted anew, so counts are not to be judged
-			      by */
-	__u64 generation;  /* of the policy, for people: counts from 1 */
-	__s64 wall_offset_ns; /* CLOCK_REALTIME less CLOCK_BOOTTIME */
+	__u32 denied;           /* is there any entry in map `denied`? */
+	__u32 max_replies;      /* connections that are being answered at once */
+	__u32 is_recount_due;   /* 1: counting connections anew has begun and not ended */
+	__u64 generation;       /* of the policy, for people: counts from 1 */
+	__s64 wall_offset_ns;   /* CLOCK_REALTIME less CLOCK_BOOTTIME */
+	__u64 recount_until_ns; /* CLOCK_MONOTONIC; until then counts are not judged by */
+	__u64 netns_cookie;     /* of the first namespace: saves looking it up */
+	struct hg_namespace netns;
 };
-HG_SIZE_IS(struct hg_control, 32);
+HG_SIZE_IS(struct hg_control, 56);
 
 enum hg_count_half_open {
 	HG_HALF_OPEN_NONE = 0,   /* limits count established connections only */
@@ -113,8 +128,9 @@ HG_SIZE_IS(struct hg_limits, 40);
 #define HG_HAS_OVERRIDES 4U   /* `prefixes` has some of kind HG_PREFIX_OVERRIDE for this rule */
 #define HG_HAS_EXEMPT 8U      /* `prefixes` has some of kind HG_PREFIX_EXEMPT */
 #define HG_COUNT_NETWORKS 16U /* a limit of connections per network is somewhere in this rule */
-#define HG_HAS_DENIED 64U     /* `prefixes` has some of kind HG_PREFIX_DENIED */
 #define HG_HAS_RATES 32U      /* a limit of new connections is somewhere in this rule */
+#define HG_HAS_DENIED 64U     /* `prefixes` has some of kind HG_PREFIX_DENIED */
+#define HG_HAS_GROUPS 128U    /* of rule HG_NO_RULE: some rule of this policy covers groups */
 
 /* Map `rules`, indexed by slot * HG_MAX_RULES + rule id. */
 struct hg_rule {
@@ -144,6 +160,25 @@ struct hg_port {
 	__u32 has_addresses; /* 1: some HG_PREFIX_LISTEN entry names this port */
 };
 HG_SIZE_IS(struct hg_port, 8);
+
+/*
+ * What the processes of a group listen on. Map `listening`: which group; written when a socket
+ * begins to listen. Map `groups`, indexed by slot * HG_MAX_GROUPS + group: the rule that covers it.
+ */
+struct hg_listening_key {
+	__u64 netns_cookie;
+	struct hg_address local; /* all zero: every address */
+	__u16 port;
+	__u16 padding[3];
+};
+HG_SIZE_IS(struct hg_listening_key, 32);
+
+struct hg_listening {
+	__u32 group;
+	__u32 depth; /* of the group in the hierarchy: the deepest one wins */
+};
+HG_SIZE_IS(struct hg_listening, 8);
+#define HG_LISTENING_MAX 65536
 
 /*
  * Maps `prefixes` (LPM tries, one a slot) and `denied` (LPM trie). prefix_bits counts from
@@ -184,11 +219,43 @@ struct hg_denied {
 };
 HG_SIZE_IS(struct hg_denied, 16);
 
-/* Map `listeners` (sockmap): sockets that refused connections are steered to, IPv4 then IPv6. */
+/*
+ * Map `listeners` (sockmap), indexed by HG_LISTENERS * namespace's place + one of these: sockets
+ * that refused connections are steered to, IPv4 then IPv6.
+ */
 #define HG_DROP_LISTENERS 0
 #define HG_REPLY_LISTENERS 2 /* + 2 * hg_rule.reply */
 #define HG_MAX_REPLIES 64    /* different ones */
 #define HG_LISTENERS (HG_REPLY_LISTENERS + 2 * HG_MAX_REPLIES)
+
+/* --- kept for the daemon: no program looks at it ---------------------------------------------- */
+
+/*
+ * Map `state`, one entry: whose maps these are. Maps of the same layout are taken over by the next
+ * daemon. HEADGATE_LAYOUT is made by the build of what abi.h, maps.h, bucket.h and window.h say; a
+ * change of what the same bytes mean has to change the number here.
+ */
+#define HG_LAYOUT_VERSION 1
+struct hg_state {
+	__u8 layout[32];     /* of the maps: HEADGATE_LAYOUT of the build that made them */
+	__u64 cgroup;        /* whose sockets are counted */
+	__u32 last_rule;     /* number given out last */
+	__u32 shares_counts; /* 1: all namespaces have number 0 */
+};
+HG_SIZE_IS(struct hg_state, 48);
+
+/* Maps `rule_names` and `group_names`, by number: empty if it is nobody's. */
+struct hg_rule_name {
+	char text[64];
+};
+struct hg_group_name {
+	char text[1024];
+};
+
+/* Map `deny_reasons`: why operators have denied it; the key is that of `denied`. */
+struct hg_deny_reason {
+	char text[208];
+};
 
 /* --- account: written by the programs, read by the daemon ------------------------------------ */
 
@@ -200,16 +267,18 @@ HG_SIZE_IS(struct hg_denied, 16);
 enum hg_level {
 	HG_LEVEL_CLIENT = 0,
 	HG_LEVEL_NETWORK = 1,
+	HG_LEVEL_TOTAL = 2, /* in no key of a map */
 };
 
 struct hg_client_key {
 	__u16 rule;
 	__u8 incarnation;
 	__u8 level;                /* enum hg_level */
+	__u32 netns;               /* its number */
 	struct hg_address address; /* cut to the rule's client or network prefix */
 };
 #define HG_INCARNATIONS 4
-HG_SIZE_IS(struct hg_client_key, 20);
+HG_SIZE_IS(struct hg_client_key, 24);
 
 /*
  * Value of `clients`, one word so that it changes by one compare-and-swap: the tag of its key in
@@ -226,10 +295,11 @@ HG_SIZE_IS(struct hg_client, 8);
 /* Map `parked`: clients that have just left, whose entries are kept in case they return. */
 struct hg_parked {
 	__u32 is_busy; /* 1 while a CPU exchanges the client */
+	__u32 padding;
 	struct hg_client_key client;
 };
 #define HG_PARKED_MAX 256
-HG_SIZE_IS(struct hg_parked, 24);
+HG_SIZE_IS(struct hg_parked, 32);
 
 /*
  * A count of the current and the previous window of time, in one word so that it changes by one
@@ -261,7 +331,10 @@ struct hg_penalty {
 };
 HG_SIZE_IS(struct hg_penalty, 24);
 
-/* Map `totals`, indexed by rule id: shared by all CPUs, exact. One cache line each. */
+/*
+ * Map `totals`, indexed by namespace number * HG_MAX_RULES + rule id: shared by all CPUs, exact.
+ * One cache line each.
+ */
 struct hg_totals {
 	__u32 connections; /* established */
 	__u32 clients;     /* that hold them */
@@ -305,14 +378,21 @@ HG_SIZE_IS(struct hg_rule_stats, 296);
 struct hg_connection {
 	__u64 cookie; /* of the socket; 0: the slot is free; HG_COOKIE_BUSY: it is changing */
 	struct hg_address client; /* cut to the client prefix of its rule */
-	__u16 rule;
-	__u8 network_bits; /* counted for the network of so many bits, too; HG_NO_NETWORK: not */
-	__u8 flags;        /* HG_CONNECTION_... */
-	__u32 opened;      /* CLOCK_MONOTONIC in units of 2^HG_OPENED_SHIFT ns */
+	union {
+		struct {
+			__u64 rule : 10;
+			__u64 netns : 8;        /* its number */
+			__u64 network_bits : 8; /* counted for the network of so many bits, too */
+			__u64 flags : 8;        /* HG_CONNECTION_... */
+			__u64 opened : 30; /* CLOCK_MONOTONIC in units of 2^HG_OPENED_SHIFT ns */
+		};
+		__u64 details;
+	};
 };
 #define HG_COOKIE_BUSY 0xffffffffffffffffULL
-#define HG_NO_NETWORK 255
-#define HG_OPENED_SHIFT 27             /* 0.13 s; wraps after 18 years */
+#define HG_NO_NETWORK 255  /* hg_connection.network_bits: counted for none */
+#define HG_OPENED_SHIFT 27 /* 0.13 s; wraps after 4.5 years */
+#define HG_OPENED_MASK 0x3fffffffU
 #define HG_CONNECTION_HAS_CLIENT 1U    /* counted in `clients`, not only in `totals` */
 #define HG_CONNECTION_OVERSHOOT 2U     /* beyond a limit, to be destroyed by the daemon */
 #define HG_CONNECTION_ADOPTED 4U       /* was open before a rule or the hooks covered it */
@@ -345,8 +425,9 @@ struct hg_event {
 	__u32 seconds;   /* HG_EVENT_PENALTY: its length */
 	struct hg_address remote;
 	struct hg_address local;
+	__u64 netns_cookie;
 };
-HG_SIZE_IS(struct hg_event, 72);
+HG_SIZE_IS(struct hg_event, 80);
 
 /* Map `event_budget`, per CPU, one entry: how many events this CPU may still send, and losses. */
 struct hg_event_budget {
@@ -367,18 +448,31 @@ HG_SIZE_IS(struct hg_event_budget, 32);
  */
 struct hg_socket {
 	__u64 cookie;
+	__u64 netns_cookie;
 	struct hg_address remote;
 	struct hg_address local;
 	__u16 remote_port;
 	__u16 local_port;
 	__u32 interface;
-	__u32
-	    is_ours; /* accepted, in the cgroup that is counted: may be counted if it is not yet */
-	__u32 outcome;                /* enum hg_socket_outcome, of `reconcile` */
+	__u32 netns;   /* number of its namespace */
+	__u32 is_ours; /* accepted, in the cgroup that is counted: to be counted if a rule covers it
+			*/
+	__u32 outcome; /* enum hg_socket_outcome, of `reconcile` */
+	__u32 padding;
 	struct hg_connection counted; /* of `look_up`: as it is counted; cookie 0: it is not */
+	struct hg_connection wanted; /* of `look_up`: as the policy counts it; rule 0: not at all */
 };
 #define HG_SOCKETS 512
-HG_SIZE_IS(struct hg_socket, 88);
+HG_SIZE_IS(struct hg_socket, 136);
+
+/* Map `correction`, one entry: what program `correct` adds to a counter. */
+struct hg_correction {
+	struct hg_client_key key; /* level HG_LEVEL_TOTAL: the total of the rule */
+	__s32 connections;
+	__s32 clients; /* of the total: how many hold them */
+	__s32 networks;
+};
+HG_SIZE_IS(struct hg_correction, 36);
 
 enum hg_socket_outcome {
 	HG_SOCKET_LEFT = 0,    /* as it was */
@@ -386,29 +480,18 @@ enum hg_socket_outcome {
 	HG_SOCKET_MOVED = 2,   /* counted elsewhere than before, or no longer */
 };
 
-/* A counted connection that is open: a socket with its entry, as the daemon hands it on. */
-struct hg_live {
-	__u64 cookie;
-	__u32 opened; /* as in hg_connection */
-	__u32 interface;
-	struct hg_address remote;
-	struct hg_address local;
-	struct hg_address client; /* the key it is counted under */
-	__u16 remote_port;
-	__u16 local_port;
-	__u16 rule;
-	__u8 network_bits;
-	__u8 flags;
+/* What is known of one level of a rule: the client, the network, or all. */
+struct hg_level_state {
+	__u32 connections;
+	__u32 half_open; /* as far as the limit counts them */
+	__u64 bucket;    /* see bucket.h */
 };
 
 /* Map `explanation`, one entry: written by program `explain`, the judge's own view of one SYN. */
-struct hg_explained_level {
-	__u32 connections;
-	__u32 half_open;
-	__u64 bucket;
-};
-
 struct hg_explanation {
+	__u64 netns_cookie; /* the question: a SYN that arrives there */
+	__u32 netns;
+	__u32 denied_bits; /* prefix_bits of the entry that denies */
 	__u64 now_ns;      /* CLOCK_MONOTONIC */
 	__u64 boot_now_ns; /* CLOCK_BOOTTIME */
 	__u64 generation;
@@ -420,14 +503,12 @@ struct hg_explanation {
 	struct hg_limits limits;
 	struct hg_client_key client;
 	struct hg_client_key network;
-	struct hg_explained_level levels[3]; /* client, network, total */
-	__u64 denied_until_ns;               /* 0: not denied */
-	__u32 denied_bits;                   /* prefix_bits of the entry that denies */
-	__u32 penalty_times;                 /* 0: none is remembered */
-	__u32 denied_by;                     /* 1: map `denied`, 2: the policy */
-	__u32 padding;
-	__u64 penalty_until_ns; /* may have passed */
+	struct hg_level_state levels[3]; /* client, network, total */
+	__u64 denied_until_ns;           /* 0: not denied */
+	__u32 penalty_times;             /* 0: none is remembered */
+	__u32 denied_by;                 /* 1: map `denied`, 2: the policy */
+	__u64 penalty_until_ns;          /* may have passed */
 };
-HG_SIZE_IS(struct hg_explanation, 200);
+HG_SIZE_IS(struct hg_explanation, 216);
 
 #endif /* HEADGATE_BPF_ABI_H */

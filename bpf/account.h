@@ -33,7 +33,8 @@ const volatile __u32 parked_mask = 0; /* places of `parked` less one; 0: park no
 /* Any mix does: a wrong match also needs the same count in the same reused memory. */
 static __always_inline __u32 tag_of(const struct hg_client_key *client)
 {
-	__u32 tag = (__u32)client->rule << 16 | client->incarnation << 8 | client->level;
+	__u32 tag = ((__u32)client->rule << 16 | client->incarnation << 8 | client->level) ^
+		    client->netns * 0x85ebca6bU;
 
 	for (int i = 0; i < 4; i++) {
 		tag = (tag ^ client->address.word[i]) * 0x9e3779b1U;
@@ -65,21 +66,20 @@ static __always_inline __u32 incarnation_connections(const struct hg_client_key 
 	return connections;
 }
 
-/* The established connections of a client or network. `client` is of incarnation 0, and is again
- * after. */
-CHECKED_ONCE __u32 key_connections(struct hg_client_key *client)
+/* The established connections of a client or network. `client` is of incarnation 0. */
+CHECKED_ONCE __u32 key_connections(const struct hg_client_key *client)
 {
 	if (!client) return 0;
 
-	__u32 sum = incarnation_connections(client);
+	struct hg_client_key key = *client;
+	__u32 sum = incarnation_connections(&key);
 	const struct hg_table_state *table = find_table_state();
 
 	if (table && table->later_incarnations) {
 		for (int i = 1; i < HG_INCARNATIONS; i++) {
-			client->incarnation = i;
-			sum += incarnation_connections(client);
+			key.incarnation = i;
+			sum += incarnation_connections(&key);
 		}
-		client->incarnation = 0;
 	}
 	return sum;
 }
@@ -111,7 +111,7 @@ static __always_inline bool is_same_client(const struct hg_client_key *a,
 	       a->address.word[2] == b->address.word[2] &&
 	       a->address.word[1] == b->address.word[1] &&
 	       a->address.word[0] == b->address.word[0] && a->rule == b->rule &&
-	       a->incarnation == b->incarnation && a->level == b->level;
+	       a->netns == b->netns && a->incarnation == b->incarnation && a->level == b->level;
 }
 
 /*
@@ -137,10 +137,11 @@ static __always_inline void park(const struct hg_client_key *client)
 }
 
 /* Returns 0 or a negative error: -EEXIST, -E2BIG if the table is full. */
-static __always_inline long insert_client(const struct hg_client_key *client, __u32 tag)
+static __always_inline int insert_client(const struct hg_client_key *client, __u32 tag)
 {
 	struct hg_client first = {.state = client_state(tag, 1)};
-	long error = bpf_map_update_elem(&clients, client, &first, BPF_NOEXIST);
+	/* An int: on Linux 6.1 the helper leaves the upper half of the result zero. */
+	int error = bpf_map_update_elem(&clients, client, &first, BPF_NOEXIST);
 	struct hg_table_state *table = find_table_state();
 
 	if (!table) return error;
@@ -151,8 +152,8 @@ static __always_inline long insert_client(const struct hg_client_key *client, __
 
 static __always_inline void add_to_clients(const struct hg_client_key *client, __u32 n)
 {
-	__u32 rule_id = client->rule;
-	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+	__u32 index = client->netns * HG_MAX_RULES + client->rule;
+	struct hg_totals *total = bpf_map_lookup_elem(&totals, &index);
 
 	if (!total) return;
 	__sync_fetch_and_add(client->level == HG_LEVEL_CLIENT ? &total->clients : &total->networks,
@@ -167,43 +168,60 @@ static __always_inline void add_to_clients(const struct hg_client_key *client, _
 CHECKED_ONCE __u32 add_to_client(struct hg_client_key *client)
 {
 	if (!client) return 0;
-	for (int i = 0; i < ACCOUNT_RETRIES; i++) {
-		struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
-		__u32 tag = tag_of(client);
+
+	struct hg_client_key key = *client;
+
+	TRY(ACCOUNT_RETRIES)
+	{
+		struct hg_client *entry = bpf_map_lookup_elem(&clients, &key);
+		__u32 tag = tag_of(&key);
 
 		if (!entry) {
-			long error = insert_client(client, tag);
+			int error = insert_client(&key, tag);
 
 			if (error == -EEXIST || error == -EBUSY) continue;
 			if (error) return 0;
-			add_to_clients(client, 1);
+			client->incarnation = key.incarnation;
+			add_to_clients(&key, 1);
 			return 1;
 		}
 		__u64 old = read_state(entry);
 
 		if (old >> 32 != tag) continue;
 		if ((__u32)old == HG_DEAD) {
-			client->incarnation = (client->incarnation + 1) % HG_INCARNATIONS;
+			key.incarnation = (key.incarnation + 1) % HG_INCARNATIONS;
 			continue;
 		}
 		if (__sync_val_compare_and_swap(&entry->state, old, old + 1) != old) continue;
-		if ((__u32)old == 0) add_to_clients(client, 1);
+		client->incarnation = key.incarnation;
+		if ((__u32)old == 0) add_to_clients(&key, 1);
 		return (__u32)old + 1;
 	}
 	return 0;
 }
 
-/* For a connection that add_to_client() has counted: its entry is neither empty nor dead. */
+/* For a connection that add_to_client() has counted: its entry is neither empty nor dead, unless
+ * something has spoilt it. Then nothing is done, rather than more spoilt. */
 CHECKED_ONCE int remove_from_client(const struct hg_client_key *client)
 {
 	if (!client) return 0;
 
-	struct hg_client *entry = bpf_map_lookup_elem(&clients, client);
+	struct hg_client_key key = *client;
+	struct hg_client *entry = bpf_map_lookup_elem(&clients, &key);
+	__u32 tag = tag_of(&key);
 
 	if (!entry) return 0;
-	if ((__u32)__sync_fetch_and_add(&entry->state, -1) == 1) {
-		add_to_clients(client, -1);
-		park(client);
+	TRY(ACCOUNT_RETRIES)
+	{
+		__u64 old = read_state(entry);
+
+		if (old >> 32 != tag || (__u32)old == 0 || (__u32)old == HG_DEAD) return 0;
+		if (__sync_val_compare_and_swap(&entry->state, old, old - 1) != old) continue;
+		if ((__u32)old == 1) {
+			add_to_clients(&key, -1);
+			park(&key);
+		}
+		return 0;
 	}
 	return 0;
 }

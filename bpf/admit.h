@@ -26,11 +26,13 @@ static __always_inline __u32 find_listener(const struct hg_rule *rule, __u32 fam
 }
 
 /* Hands the packet to the daemon's socket. Returns what the client gets: if in doubt, a reset. */
-static __always_inline enum hg_action steer(struct bpf_sk_lookup *ctx, const struct hg_rule *rule)
+static __always_inline enum hg_action steer(struct bpf_sk_lookup *ctx, const struct hg_rule *rule,
+					    __u32 place)
 {
 	__u32 index = find_listener(rule, ctx->family);
 
 	if (index >= HG_LISTENERS) return HG_ACTION_RESET;
+	index += place * HG_LISTENERS;
 
 	struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &index);
 
@@ -55,7 +57,7 @@ static __always_inline int refuse(struct bpf_sk_lookup *ctx, const struct visito
 	};
 
 	if (!rule) return SK_PASS;
-	if (!(rule->flags & HG_MONITOR)) report.action = steer(ctx, rule);
+	if (!(rule->flags & HG_MONITOR)) report.action = steer(ctx, rule, connection->netns.place);
 	count_refused(visitor->rule_id, report.action, reason);
 	send_event(&report, connection);
 
@@ -119,7 +121,7 @@ CHECKED_ONCE int was_monitored(const struct visitor *visitor)
 {
 	if (!visitor) return 0;
 
-	struct hg_recent *entry = bpf_map_lookup_elem(&recent, &visitor->client);
+	struct hg_recent *entry = find_recent(&visitor->client);
 
 	for (int i = 0; entry && i < RECENT_RETRIES; i++) {
 		__u32 old = *(volatile __u32 *)&entry->monitored;
@@ -143,8 +145,7 @@ CHECKED_ONCE int take_shared_half_open(const struct visitor *visitor)
 
 		if (entry) window_add(&entry->half_open, window_now(rule));
 	}
-	__u32 rule_id = visitor->rule_id;
-	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+	struct hg_totals *total = totals_of(visitor);
 
 	if (total) window_add(&total->half_open, window_now(rule));
 	return 0;
@@ -163,7 +164,6 @@ CHECKED_ONCE int take_shared_tokens(const struct visitor *visitor)
 	const struct hg_rate *network_rate = &visitor->limits.network_rate;
 	struct hg_recent *network = NULL;
 	struct hg_totals *total = NULL;
-	__u32 rule_id = visitor->rule_id;
 
 	if (!rule) return HG_ADMITTED;
 
@@ -177,7 +177,7 @@ CHECKED_ONCE int take_shared_tokens(const struct visitor *visitor)
 			return HG_NETWORK_RATE;
 	}
 	if (rule->total_rate.interval_ns) {
-		total = bpf_map_lookup_elem(&totals, &rule_id);
+		total = totals_of(visitor);
 		if (total && !has_token(&total->bucket, now, &rule->total_rate))
 			return HG_TOTAL_RATE;
 	}
@@ -194,17 +194,16 @@ CHECKED_ONCE int give_back_half_open(const struct visitor *visitor)
 	if (!rule) return 0;
 
 	__u32 now = window_now(rule);
-	struct hg_recent *client = bpf_map_lookup_elem(&recent, &visitor->client);
+	struct hg_recent *client = find_recent(&visitor->client);
 
 	if (client) window_remove(&client->half_open, now);
 	if (rule->count_half_open != HG_HALF_OPEN_ALL) return 0;
 	if (rule->flags & HG_COUNT_NETWORKS) {
-		struct hg_recent *network = bpf_map_lookup_elem(&recent, &visitor->network);
+		struct hg_recent *network = find_recent(&visitor->network);
 
 		if (network) window_remove(&network->half_open, now);
 	}
-	__u32 rule_id = visitor->rule_id;
-	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+	struct hg_totals *total = totals_of(visitor);
 
 	if (total) window_remove(&total->half_open, now);
 	return 0;

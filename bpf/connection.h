@@ -12,6 +12,8 @@ struct connection {
 	__u16 remote_port;
 	__u16 local_port;
 	__u32 interface; /* that the socket is bound to, or 0; not known to sk_lookup */
+	__u64 netns_cookie;
+	struct hg_namespace netns;
 };
 
 #define MAPPED_WORD bpf_htonl(0x0000ffff)

@@ -66,10 +66,7 @@ static __always_inline bool add_connection(const struct hg_connection *connectio
 	if (slot->cookie == 0 &&
 	    __sync_val_compare_and_swap(&slot->cookie, 0, HG_COOKIE_BUSY) == 0) {
 		slot->client = connection->client;
-		slot->rule = connection->rule;
-		slot->network_bits = connection->network_bits;
-		slot->flags = connection->flags;
-		slot->opened = connection->opened;
+		slot->details = connection->details;
 		__sync_lock_test_and_set(&slot->cookie, connection->cookie);
 		return true;
 	}

@@ -107,7 +107,8 @@ static __always_inline bool is_on_penalty(const struct hg_rule *rule,
 {
 	if (!rule->penalty_after) return false;
 
-	const struct hg_penalty *penalty = bpf_map_lookup_elem(&penalties, client);
+	struct hg_client_key key = *client;
+	const struct hg_penalty *penalty = bpf_map_lookup_elem(&penalties, &key);
 
 	return penalty && penalty->until_ns > bpf_ktime_get_ns();
 }

@@ -7,14 +7,12 @@
 #include "verdict.h"
 
 /* With the bucket as the judge sees it. */
-static __always_inline struct hg_explained_level explained(struct level_state state,
-							   const struct hg_rate *rate, __u64 now)
+static __always_inline struct hg_level_state explained(struct hg_level_state state,
+						       const struct hg_rate *rate, __u64 now)
 {
-	struct hg_explained_level level = {state.connections, state.half_open, state.bucket};
-
 	if (rate->interval_ns)
-		level.bucket = hg_bucket_bounded(state.bucket, now, rate, possible_cpus);
-	return level;
+		state.bucket = hg_bucket_bounded(state.bucket, now, rate, possible_cpus);
+	return state;
 }
 
 static __always_inline void explain_denial(struct hg_explanation *out, const struct hg_rule *rule,
@@ -26,7 +24,9 @@ static __always_inline void explain_denial(struct hg_explanation *out, const str
 	out->denied_by = find_denial(visitor, remote, &denial);
 	out->denied_until_ns = denial.until_ns;
 	out->denied_bits = denial.bits;
-	if (rule->penalty_after) penalty = bpf_map_lookup_elem(&penalties, &visitor->client);
+	struct hg_client_key client = visitor->client;
+
+	if (rule->penalty_after) penalty = bpf_map_lookup_elem(&penalties, &client);
 	if (penalty) {
 		out->penalty_until_ns = penalty->until_ns;
 		out->penalty_times = penalty->times;
@@ -37,8 +37,8 @@ static __always_inline void explain_denial(struct hg_explanation *out, const str
 static __always_inline void explain_counts(struct hg_explanation *out, const struct hg_rule *rule,
 					   struct visitor *visitor)
 {
-	struct level_state client = read_client(visitor, rule);
-	struct level_state network = {};
+	struct hg_level_state client = read_client(visitor, rule);
+	struct hg_level_state network = {};
 
 	client.connections = key_connections(&visitor->client);
 	if (rule->flags & (HG_COUNT_NETWORKS | HG_HAS_RATES)) {
@@ -61,8 +61,8 @@ static __always_inline void explain_visitor(struct hg_explanation *out, struct v
 	out->override_bits = visitor->override_bits;
 	out->limits = visitor->limits;
 	out->client = visitor->client;
-	out->network =
-	    network_of(&visitor->client.address, visitor->rule_id, network_bits_of(rule, remote));
+	out->network = network_of(&visitor->client.address, visitor->rule_id, visitor->netns,
+				  network_bits_of(rule, remote));
 	explain_counts(out, rule, visitor);
 	explain_denial(out, rule, visitor, remote);
 	out->reason = judge(visitor, remote);

@@ -19,9 +19,21 @@
 /*
  * A function that the verifier checks once, on its own, and not again for every state that each
  * caller may be in. Without these the larger programs exceed what it is willing to check. Pointers
- * that it is given may be null as far as the verifier knows, and point to no pointers.
+ * that it is given may be null as far as the verifier knows, and point to no pointers. A key that
+ * it is given has to be copied before it is looked up: Linux 6.1 wants keys on the stack.
  */
 #define CHECKED_ONCE __attribute__((noinline))
+
+/*
+ * A loop of TIMES turns at most. Its counter goes up at its head, so that no call falls through to
+ * that head: Linux before 6.8 takes that for a loop without end.
+ */
+#define TRY(TIMES)                                                                                 \
+	for (int _turn = 0; _turn < (TIMES) && ({                                                  \
+				    _turn++;                                                       \
+				    barrier_var(_turn);                                            \
+				    true;                                                          \
+			    });)
 
 #define AF_INET 2
 #define AF_INET6 10

@@ -18,7 +18,33 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u64 netns_cookie = 0; /* the namespace that is limited */
+/* Of `admit`, which is loaded once for each namespace: a look-up does not tell where it happens. */
+const volatile __u64 netns_cookie = 0;
+const volatile struct hg_namespace netns = {};
+
+/* Of `note_listening`, which is loaded once for each group. */
+const volatile struct hg_listening listening_group = {};
+
+/* Is the namespace of this socket one of those that are limited? */
+static __always_inline bool find_namespace(struct bpf_sock_ops *ops, struct connection *connection)
+{
+	__u64 cookie = bpf_get_netns_cookie(ops);
+	const struct hg_control *now = find_control();
+
+	if (!now) return false;
+	connection->netns_cookie = cookie;
+	if (cookie == now->netns_cookie) {
+		connection->netns = now->netns;
+		barrier();
+		/* It may have been exchanged meanwhile. */
+		if (*(volatile const __u64 *)&now->netns_cookie == cookie) return true;
+	}
+	const struct hg_namespace *found = bpf_map_lookup_elem(&namespaces, &cookie);
+
+	if (!found) return false;
+	connection->netns = *found;
+	return true;
+}
 
 /*
  * Runs where the kernel looks for a listening socket: on a SYN, and on the ACK that carries a SYN
@@ -33,6 +59,9 @@ int admit(struct bpf_sk_lookup *ctx)
 	struct visitor visitor = {};
 	enum hg_reason reason = HG_ADMITTED;
 
+	connection.netns_cookie = netns_cookie;
+	connection.netns.number = netns.number;
+	connection.netns.place = netns.place;
 	if (!identify(&connection, &visitor)) return SK_PASS;
 	if (!visitor.exempt) reason = judge(&visitor, &connection.remote);
 	if (reason != HG_ADMITTED) return refuse(ctx, &visitor, reason, &connection);
@@ -54,6 +83,8 @@ int explain(struct bpf_sk_lookup *ctx)
 	const struct hg_control *now = find_control();
 
 	if (!out || !now) return SK_PASS;
+	connection.netns_cookie = out->netns_cookie;
+	connection.netns.number = out->netns;
 	__builtin_memset(out, 0, sizeof(*out));
 	out->now_ns = bpf_ktime_get_ns();
 	out->boot_now_ns = bpf_ktime_get_boot_ns();
@@ -89,6 +120,14 @@ int forget(struct bpf_sk_lookup *ctx)
 {
 	(void)ctx;
 	FOR_EACH_SOCKET(forget_socket);
+	return SK_PASS;
+}
+
+SEC("sk_lookup")
+int correct(struct bpf_sk_lookup *ctx)
+{
+	(void)ctx;
+	correct_counter();
 	return SK_PASS;
 }
 
@@ -186,9 +225,10 @@ int track(struct bpf_sock_ops *ops)
 	bool is_reserving = ops->op == BPF_SOCK_OPS_TIMEOUT_INIT && !ops->is_fullsock;
 
 	if (!is_reserving && ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) return 1;
-	if (bpf_get_netns_cookie(ops) != netns_cookie) return 1;
 
 	struct connection connection = connection_of_ops(ops);
+
+	if (!find_namespace(ops, &connection)) return 1;
 
 	if (is_reserving) {
 		reserve(&connection);
@@ -201,6 +241,37 @@ int track(struct bpf_sock_ops *ops)
 	if (is_tracked)
 		bpf_sock_ops_cb_flags_set(ops,
 					  ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	return 1;
+}
+
+/*
+ * Attached to the cgroup of a group: what its sockets listen on belongs to the group. The daemon
+ * removes what is listened on no more.
+ */
+SEC("sockops")
+int note_listening(struct bpf_sock_ops *ops)
+{
+	struct hg_listening group = {listening_group.group, listening_group.depth};
+
+	if (ops->op != BPF_SOCK_OPS_TCP_LISTEN_CB) return 1;
+
+	struct connection connection = connection_of_ops(ops);
+
+	if (!find_namespace(ops, &connection)) return 1;
+
+	struct hg_listening_key key = {
+	    .netns_cookie = connection.netns_cookie,
+	    .local = connection.local,
+	    .port = connection.local_port,
+	};
+
+	if (ops->family == AF_INET && key.local.word[3] == 0)
+		__builtin_memset(&key.local, 0, sizeof(key.local));
+
+	const struct hg_listening *known = bpf_map_lookup_elem(&listening, &key);
+
+	if (!known || known->depth <= group.depth)
+		bpf_map_update_elem(&listening, &key, &group, BPF_ANY);
 	return 1;
 }
 

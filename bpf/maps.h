@@ -49,7 +49,32 @@ struct {
 	__array(values, struct prefix_trie);
 } prefixes SEC(".maps");
 
-/* Outside the slots: it changes at once, and is kept when the policy changes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_POLICY_SLOTS *HG_MAX_GROUPS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64); /* rule id */
+} groups SEC(".maps");
+
+/* Below here: outside the slots. */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HG_MAX_NAMESPACES);
+	__type(key, __u64); /* cookie */
+	__type(value, struct hg_namespace);
+} namespaces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HG_LISTENING_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct hg_listening_key);
+	__type(value, struct hg_listening);
+} listening SEC(".maps");
+
+/* It changes at once, and is kept when the policy changes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 1048576); /* set by the daemon: tables.denied */
@@ -61,7 +86,7 @@ struct {
 /* A socket leaves it when the daemon closes it or dies: then refusals are resets again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, HG_LISTENERS);
+	__uint(max_entries, HG_LISTENERS); /* times tables.namespaces, set by the daemon */
 	__type(key, __u32);
 	__type(value, __u64);
 } listeners SEC(".maps");
@@ -114,8 +139,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, HG_MAX_RULES);
-	__type(key, __u32); /* rule id */
+	__uint(max_entries, HG_MAX_RULES); /* times tables.namespaces, set by the daemon */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32); /* namespace number * HG_MAX_RULES + rule id */
 	__type(value, struct hg_totals);
 } totals SEC(".maps");
 
@@ -209,5 +235,46 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hg_explanation);
 } explanation SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hg_correction);
+} correction SEC(".maps");
+
+/* --- kept for the daemon ---------------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct hg_state);
+} state SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_MAX_RULES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct hg_rule_name);
+} rule_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_MAX_GROUPS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct hg_group_name);
+} group_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1048576); /* set by the daemon: tables.denied */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct hg_prefix_key);
+	__type(value, struct hg_deny_reason);
+} deny_reasons SEC(".maps");
 
 #endif /* HEADGATE_BPF_MAPS_H */

@@ -45,7 +45,8 @@ static __always_inline bool completes_offence(__u64 *refusals, const struct hg_r
 static __always_inline __u32 impose_penalty(const struct visitor *visitor,
 					    const struct hg_rule *rule, __u64 now)
 {
-	const struct hg_penalty *last = bpf_map_lookup_elem(&penalties, &visitor->client);
+	struct hg_client_key client = visitor->client;
+	const struct hg_penalty *last = bpf_map_lookup_elem(&penalties, &client);
 	/* Another CPU has just imposed it. */
 	if (last && last->until_ns > now) return 0;
 
@@ -64,7 +65,7 @@ static __always_inline __u32 impose_penalty(const struct visitor *visitor,
 	if (penalty.length_ns > rule->penalty_longest_ns)
 		penalty.length_ns = rule->penalty_longest_ns;
 	penalty.until_ns = now + penalty.length_ns;
-	bpf_map_update_elem(&penalties, &visitor->client, &penalty, BPF_ANY);
+	bpf_map_update_elem(&penalties, &client, &penalty, BPF_ANY);
 	return penalty.length_ns / NS_PER_SECOND;
 }
 

@@ -11,6 +11,7 @@
 struct visitor {
 	__u32 rule_index; /* in map `rules` */
 	__u32 rule_id;
+	__u32 netns;  /* its number */
 	__u16 exempt; /* 1: by an override, 2: by clients.exempt */
 	__u16 override_bits;
 	struct hg_limits limits; /* the rule's, or an override's */
@@ -25,11 +26,15 @@ static __always_inline const struct hg_control *find_control(void)
 	return bpf_map_lookup_elem(&control, &zero);
 }
 
-static __always_inline bool is_rekeying(void)
+/* For a bounded time, so that a daemon that dies meanwhile leaves the limits in force. */
+static __always_inline bool is_recounting(void)
 {
 	const struct hg_control *now = find_control();
 
-	return now && *(volatile const __u32 *)&now->is_rekeying;
+	if (!now) return false;
+	__u64 until = *(volatile const __u64 *)&now->recount_until_ns;
+
+	return until && bpf_ktime_get_ns() < until;
 }
 
 static __always_inline struct hg_prefix_key prefix_key(const struct hg_address *address,
@@ -62,6 +67,33 @@ find_prefix(__u32 slot, const struct hg_address *address, enum hg_prefix_kind ki
 	return bpf_map_lookup_elem(trie, &key);
 }
 
+/* The rule of the group of processes that listens there. An entry with a port goes before it. */
+static __always_inline __u32 find_group_rule(__u32 slot, const struct connection *connection)
+{
+	__u32 index = slot * HG_MAX_RULES + HG_NO_RULE;
+	const struct hg_rule *any = bpf_map_lookup_elem(&rules, &index);
+
+	if (!any || !(any->flags & HG_HAS_GROUPS)) return HG_NO_RULE;
+
+	struct hg_listening_key key = {
+	    .netns_cookie = connection->netns_cookie,
+	    .local = connection->local,
+	    .port = connection->local_port,
+	};
+	const struct hg_listening *found = bpf_map_lookup_elem(&listening, &key);
+
+	if (!found) {
+		__builtin_memset(&key.local, 0, sizeof(key.local));
+		found = bpf_map_lookup_elem(&listening, &key);
+	}
+	if (!found) return HG_NO_RULE;
+	index = slot * HG_MAX_GROUPS + (found->group & (HG_MAX_GROUPS - 1));
+
+	const __u64 *rule = bpf_map_lookup_elem(&groups, &index);
+
+	return rule ? *rule : HG_NO_RULE;
+}
+
 /* The rule of the most specific `listen` entry for this local address and port. */
 CHECKED_ONCE __u32 find_rule_id(__u32 slot, const struct connection *connection)
 {
@@ -77,7 +109,8 @@ CHECKED_ONCE __u32 find_rule_id(__u32 slot, const struct connection *connection)
 
 		if (prefix) return prefix->rule;
 	}
-	return port->rule;
+	if (port->rule != HG_NO_RULE) return port->rule;
+	return find_group_rule(slot, connection);
 }
 
 /* `bits` counts in the 128 bits of the address. */
@@ -97,10 +130,10 @@ static __always_inline struct hg_address cut_address(const struct hg_address *ad
 }
 
 static __always_inline struct hg_client_key client_of(const struct hg_rule *rule, __u32 rule_id,
-						      const struct hg_address *remote)
+						      __u32 netns, const struct hg_address *remote)
 {
 	const struct hg_address *mask = is_ipv4(remote) ? &rule->ipv4_mask : &rule->ipv6_mask;
-	struct hg_client_key client = {.rule = rule_id, .level = HG_LEVEL_CLIENT};
+	struct hg_client_key client = {.rule = rule_id, .level = HG_LEVEL_CLIENT, .netns = netns};
 
 	client.address.word[0] = remote->word[0] & mask->word[0];
 	client.address.word[1] = remote->word[1] & mask->word[1];
@@ -117,11 +150,12 @@ static __always_inline __u32 network_bits_of(const struct hg_rule *rule,
 
 /* The network is no wider than the client: its address is found from the client's, cut as it is. */
 static __always_inline struct hg_client_key network_of(const struct hg_address *client,
-						       __u32 rule_id, __u32 bits)
+						       __u32 rule_id, __u32 netns, __u32 bits)
 {
 	struct hg_client_key network = {
 	    .rule = rule_id,
 	    .level = HG_LEVEL_NETWORK,
+	    .netns = netns,
 	    .address = cut_address(client, bits),
 	};
 
@@ -133,6 +167,19 @@ static __always_inline const struct hg_rule *rule_of(const struct visitor *visit
 	__u32 index = visitor->rule_index;
 
 	return bpf_map_lookup_elem(&rules, &index);
+}
+
+/* Where the total of the rule is, in the namespace. */
+static __always_inline struct hg_totals *find_totals(__u32 rule_id, __u32 netns)
+{
+	__u32 index = netns * HG_MAX_RULES + rule_id;
+
+	return bpf_map_lookup_elem(&totals, &index);
+}
+
+static __always_inline struct hg_totals *totals_of(const struct visitor *visitor)
+{
+	return find_totals(visitor->rule_id, visitor->netns);
 }
 
 static __always_inline void find_override(struct visitor *visitor, __u32 slot,
@@ -173,6 +220,7 @@ CHECKED_ONCE int identify_in(__u32 slot, const struct connection *connection,
 	if (rule_id == HG_NO_RULE) return 0;
 
 	visitor->rule_id = rule_id;
+	visitor->netns = connection->netns.number;
 	visitor->rule_index = slot * HG_MAX_RULES + rule_id;
 	visitor->exempt = 0;
 	visitor->override_bits = 0;
@@ -183,10 +231,10 @@ CHECKED_ONCE int identify_in(__u32 slot, const struct connection *connection,
 	struct hg_address remote = connection->remote;
 
 	visitor->limits = rule->limits;
-	visitor->client = client_of(rule, rule_id, &remote);
+	visitor->client = client_of(rule, rule_id, visitor->netns, &remote);
 	if (rule->flags & (HG_COUNT_NETWORKS | HG_HAS_RATES))
-		visitor->network =
-		    network_of(&visitor->client.address, rule_id, network_bits_of(rule, &remote));
+		visitor->network = network_of(&visitor->client.address, rule_id, visitor->netns,
+					      network_bits_of(rule, &remote));
 	if (rule->flags & HG_HAS_OVERRIDES) find_override(visitor, slot, &remote);
 	if (rule->flags & HG_HAS_EXEMPT && find_prefix(slot, &remote, HG_PREFIX_EXEMPT, 0))
 		visitor->exempt = 2;

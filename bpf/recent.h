@@ -101,16 +101,24 @@ CHECKED_ONCE int take_token(__u64 *bucket, __u64 now, const struct hg_rate *rate
 }
 
 /* The entry of a client or network, made if there is none; null when there is no room. */
-static __always_inline struct hg_recent *touch_recent(const struct hg_client_key *key)
+static __always_inline struct hg_recent *touch_recent(const struct hg_client_key *wanted)
 {
-	struct hg_recent *entry = bpf_map_lookup_elem(&recent, key);
+	struct hg_client_key key = *wanted;
+	struct hg_recent *entry = bpf_map_lookup_elem(&recent, &key);
 
 	if (entry) return entry;
 
 	struct hg_recent fresh = {};
 
-	bpf_map_update_elem(&recent, key, &fresh, BPF_NOEXIST); /* or another CPU was first */
-	return bpf_map_lookup_elem(&recent, key);
+	bpf_map_update_elem(&recent, &key, &fresh, BPF_NOEXIST); /* or another CPU was first */
+	return bpf_map_lookup_elem(&recent, &key);
+}
+
+static __always_inline struct hg_recent *find_recent(const struct hg_client_key *wanted)
+{
+	struct hg_client_key key = *wanted;
+
+	return bpf_map_lookup_elem(&recent, &key);
 }
 
 #endif /* HEADGATE_BPF_RECENT_H */

@@ -81,6 +81,7 @@ static __always_inline void send_event(const struct report *report,
 	event->seconds = report->seconds;
 	event->remote = connection->remote;
 	event->local = connection->local;
+	event->netns_cookie = connection->netns_cookie;
 	budget->suppressed = 0;
 	bpf_ringbuf_submit(event, 0);
 }

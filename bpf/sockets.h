@@ -33,9 +33,20 @@ static __always_inline struct connection connection_of_socket(const struct hg_so
 	    .remote_port = socket->remote_port,
 	    .local_port = socket->local_port,
 	    .interface = socket->interface,
+	    .netns_cookie = socket->netns_cookie,
+	    .netns.number = socket->netns,
 	};
 
 	return connection;
+}
+
+/* How the network of the client is counted, if at all. */
+static __always_inline __u32 wanted_network_bits(const struct visitor *visitor)
+{
+	const struct hg_rule *rule = rule_of(visitor);
+
+	if (!rule || !(rule->flags & HG_COUNT_NETWORKS)) return HG_NO_NETWORK;
+	return network_bits_of(rule, &visitor->client.address);
 }
 
 /* Is the connection counted exactly as the policy in force would count it? */
@@ -43,13 +54,11 @@ static __always_inline bool is_in_place(const struct hg_connection *entry,
 					const struct visitor *visitor)
 {
 	const struct hg_address *counted = &entry->client, *wanted = &visitor->client.address;
-	const struct hg_rule *rule = rule_of(visitor);
-	__u32 network_bits =
-	    rule && rule->flags & HG_COUNT_NETWORKS ? network_bits_of(rule, wanted) : HG_NO_NETWORK;
 
-	return entry->rule == visitor->rule_id && counted->word[0] == wanted->word[0] &&
-	       counted->word[1] == wanted->word[1] && counted->word[2] == wanted->word[2] &&
-	       counted->word[3] == wanted->word[3] && entry->network_bits == network_bits;
+	return entry->rule == visitor->rule_id && entry->netns == visitor->netns &&
+	       counted->word[0] == wanted->word[0] && counted->word[1] == wanted->word[1] &&
+	       counted->word[2] == wanted->word[2] && counted->word[3] == wanted->word[3] &&
+	       entry->network_bits == wanted_network_bits(visitor);
 }
 
 static __always_inline bool count_open(__u64 cookie, struct visitor *visitor, __u32 flags,
@@ -110,11 +119,22 @@ CHECKED_ONCE int reconcile_socket(__u32 index)
 CHECKED_ONCE int look_up_socket(__u32 index)
 {
 	struct hg_socket *socket = find_socket(index);
-	struct hg_connection entry = {};
+	struct hg_connection entry = {}, wanted = {};
+	struct visitor visitor = {};
 
 	if (!socket) return 0;
+
+	struct connection connection = connection_of_socket(socket);
+
 	if (!find_connection(socket->cookie, &entry)) entry.cookie = 0;
 	socket->counted = entry;
+	if (identify(&connection, &visitor)) {
+		wanted.client = visitor.client.address;
+		wanted.rule = visitor.rule_id;
+		wanted.netns = visitor.netns;
+		wanted.network_bits = wanted_network_bits(&visitor);
+	}
+	socket->wanted = wanted;
 	return 0;
 }
 
@@ -125,6 +145,66 @@ CHECKED_ONCE int forget_socket(__u32 index)
 
 	if (socket) uncount_connection(socket->cookie, &removed);
 	return 0;
+}
+
+/* Adds to the connections of a client or network. */
+static __always_inline void correct_client(struct hg_client_key *key, __s32 by)
+{
+	__u32 tag = tag_of(key);
+
+	TRY(ACCOUNT_RETRIES)
+	{
+		struct hg_client *entry = bpf_map_lookup_elem(&clients, key);
+
+		if (!entry) {
+			struct hg_client none = {.state = client_state(tag, 0)};
+
+			if (by <= 0 || bpf_map_update_elem(&clients, key, &none, BPF_NOEXIST))
+				return;
+			continue;
+		}
+		__u64 old = read_state(entry);
+		__u32 connections = (__u32)old;
+
+		/* Of another key, whose memory this was; or, if it stays so, spoilt. */
+		if (old >> 32 != tag && _turn < ACCOUNT_RETRIES / 2) continue;
+		if (connections == HG_DEAD) return;
+
+		__u32 next = by < 0 && connections < (__u32)-by ? 0 : connections + by;
+
+		if (__sync_val_compare_and_swap(&entry->state, old, client_state(tag, next)) != old)
+			continue;
+		if (connections == 0 && next > 0) add_to_clients(key, 1);
+		if (connections > 0 && next == 0) add_to_clients(key, -1);
+		if (next == 0) park(key);
+		return;
+	}
+}
+
+/* Sets right a counter that has drifted, without losing what others count meanwhile. */
+static __always_inline void correct_counter(void)
+{
+	__u32 zero = 0;
+	const struct hg_correction *by = bpf_map_lookup_elem(&correction, &zero);
+
+	if (!by) return;
+
+	struct hg_client_key key = by->key;
+
+	if (key.level != HG_LEVEL_TOTAL) {
+		correct_client(&key, by->connections);
+		return;
+	}
+	struct hg_totals *total = find_totals(key.rule, key.netns);
+
+	if (!total) return;
+	__s32 connections = by->connections;
+	__u32 now = *(volatile __u32 *)&total->connections;
+
+	if (connections < 0 && (__u32)-connections > now) connections = -now;
+	__sync_fetch_and_add(&total->connections, connections);
+	__sync_fetch_and_add(&total->clients, by->clients);
+	__sync_fetch_and_add(&total->networks, by->networks);
 }
 
 /* Calls FUNCTION for each socket of the batch. */

@@ -15,6 +15,7 @@ static __always_inline struct hg_client_key counted_client(const struct hg_conne
 	    .rule = connection->rule,
 	    .incarnation = connection->flags >> HG_CLIENT_INCARNATION_SHIFT & 3,
 	    .level = HG_LEVEL_CLIENT,
+	    .netns = connection->netns,
 	    .address = connection->client,
 	};
 
@@ -23,8 +24,8 @@ static __always_inline struct hg_client_key counted_client(const struct hg_conne
 
 static __always_inline struct hg_client_key counted_network(const struct hg_connection *connection)
 {
-	struct hg_client_key network =
-	    network_of(&connection->client, connection->rule, connection->network_bits);
+	struct hg_client_key network = network_of(&connection->client, connection->rule,
+						  connection->netns, connection->network_bits);
 
 	network.incarnation = connection->flags >> HG_NETWORK_INCARNATION_SHIFT & 3;
 	return network;
@@ -32,7 +33,8 @@ static __always_inline struct hg_client_key counted_network(const struct hg_conn
 
 static __always_inline void uncount(const struct hg_connection *connection, struct hg_totals *total)
 {
-	__sync_fetch_and_add(&total->connections, -1);
+	if (__sync_fetch_and_add(&total->connections, -1) == 0)
+		__sync_fetch_and_add(&total->connections, 1); /* it was spoilt */
 	if (connection->flags & HG_CONNECTION_HAS_CLIENT) {
 		struct hg_client_key client = counted_client(connection);
 
@@ -83,15 +85,16 @@ static __always_inline struct counted count_connection(__u64 cookie, struct visi
 	    .cookie = cookie,
 	    .client = visitor->client.address,
 	    .rule = visitor->rule_id,
+	    .netns = visitor->netns,
 	    .network_bits = HG_NO_NETWORK,
 	    .flags = flags,
 	    .opened = opened,
 	};
-	struct hg_totals *total = bpf_map_lookup_elem(&totals, &visitor->rule_id);
+	struct hg_totals *total = totals_of(visitor);
 	__u32 incarnation;
 
 	if (!total || !rule) return counted;
-	bool is_free = !is_new || visitor->exempt || rule->flags & HG_MONITOR || is_rekeying();
+	bool is_free = !is_new || visitor->exempt || rule->flags & HG_MONITOR || is_recounting();
 
 	if (__sync_fetch_and_add(&total->connections, 1) >= rule->total)
 		counted.excess = HG_TOTAL_CONNECTIONS;
@@ -161,8 +164,7 @@ static __always_inline bool uncount_connection(__u64 cookie, struct hg_connectio
 		if (table) __sync_fetch_and_add(&table->replies, -1);
 		return true;
 	}
-	__u32 rule_id = removed->rule;
-	struct hg_totals *total = bpf_map_lookup_elem(&totals, &rule_id);
+	struct hg_totals *total = find_totals(removed->rule, removed->netns);
 
 	if (total) uncount(removed, total);
 	return true;

@@ -29,28 +29,21 @@ static __always_inline bool is_table_full(__u32 held)
 	       (held == 0 && is_recent(table->clients_full_at));
 }
 
-/* What is known of one level of a rule: the client, the network, or all. */
-struct level_state {
-	__u32 connections;
-	__u32 half_open; /* as far as the limit counts them */
-	__u64 bucket;
-};
-
 static __always_inline void read_recent(const struct hg_rule *rule, struct hg_client_key *key,
-					bool counts_half_open, struct level_state *state)
+					bool counts_half_open, struct hg_level_state *state)
 {
-	const struct hg_recent *entry = bpf_map_lookup_elem(&recent, key);
+	const struct hg_recent *entry = find_recent(key);
 
 	if (!entry) return;
 	if (counts_half_open) state->half_open = window_count(&entry->half_open, window_now(rule));
 	state->bucket = read_word(&entry->bucket);
 }
 
-static __always_inline struct level_state read_client(struct visitor *visitor,
-						      const struct hg_rule *rule)
+static __always_inline struct hg_level_state read_client(struct visitor *visitor,
+							 const struct hg_rule *rule)
 {
 	bool counts_half_open = rule->count_half_open != HG_HALF_OPEN_NONE;
-	struct level_state state = {};
+	struct hg_level_state state = {};
 
 	if (visitor->limits.per_client != HG_NO_LIMIT || rule->flags & HG_REFUSE_ON_TABLE_FULL)
 		state.connections = key_connections(&visitor->client);
@@ -60,11 +53,11 @@ static __always_inline struct level_state read_client(struct visitor *visitor,
 	return state;
 }
 
-static __always_inline struct level_state read_network(struct visitor *visitor,
-						       const struct hg_rule *rule)
+static __always_inline struct hg_level_state read_network(struct visitor *visitor,
+							  const struct hg_rule *rule)
 {
 	bool counts_half_open = rule->count_half_open == HG_HALF_OPEN_ALL;
-	struct level_state state = {};
+	struct hg_level_state state = {};
 
 	if (visitor->limits.per_network != HG_NO_LIMIT) {
 		state.connections = key_connections(&visitor->network);
@@ -72,18 +65,18 @@ static __always_inline struct level_state read_network(struct visitor *visitor,
 	}
 	if (visitor->limits.network_rate.interval_ns) {
 		struct hg_client_key key = network_bucket_key(visitor, rule);
-		const struct hg_recent *entry = bpf_map_lookup_elem(&recent, &key);
+		const struct hg_recent *entry = find_recent(&key);
 
 		state.bucket = entry ? read_word(&entry->bucket) : 0;
 	}
 	return state;
 }
 
-static __always_inline struct level_state read_total(const struct visitor *visitor,
-						     const struct hg_rule *rule)
+static __always_inline struct hg_level_state read_total(const struct visitor *visitor,
+							const struct hg_rule *rule)
 {
-	const struct hg_totals *total = bpf_map_lookup_elem(&totals, &visitor->rule_id);
-	struct level_state state = {};
+	const struct hg_totals *total = totals_of(visitor);
+	struct hg_level_state state = {};
 
 	if (!total) return state;
 	state.connections = *(volatile const __u32 *)&total->connections;
@@ -97,14 +90,14 @@ static __always_inline struct level_state read_total(const struct visitor *visit
  * While connections are being counted anew, a count may still hold some that are another rule's or
  * client's by now: nobody is refused by it.
  */
-static __always_inline bool is_full(const struct level_state *state, __u32 limit)
+static __always_inline bool is_full(const struct hg_level_state *state, __u32 limit)
 {
 	if (limit == HG_NO_LIMIT || state->connections + state->half_open < limit) return false;
-	return limit == 0 || !is_rekeying();
+	return limit == 0 || !is_recounting();
 }
 
-static __always_inline bool is_too_fast(const struct level_state *state, const struct hg_rate *rate,
-					__u64 now)
+static __always_inline bool is_too_fast(const struct hg_level_state *state,
+					const struct hg_rate *rate, __u64 now)
 {
 	return rate->interval_ns && !has_token(&state->bucket, now, rate);
 }
@@ -120,7 +113,7 @@ CHECKED_ONCE int judge(struct visitor *visitor, const struct hg_address *remote)
 		return HG_DENIED;
 
 	const struct hg_limits *limits = &visitor->limits;
-	struct level_state client = read_client(visitor, rule);
+	struct hg_level_state client = read_client(visitor, rule);
 
 	if (rule->flags & HG_REFUSE_ON_TABLE_FULL && is_table_full(client.connections))
 		return HG_TABLE_FULL;
@@ -128,8 +121,8 @@ CHECKED_ONCE int judge(struct visitor *visitor, const struct hg_address *remote)
 	if (!(rule->flags & (HG_COUNT_NETWORKS | HG_HAS_RATES)) && rule->total == HG_NO_LIMIT)
 		return HG_ADMITTED;
 
-	struct level_state network = read_network(visitor, rule);
-	struct level_state total = read_total(visitor, rule);
+	struct hg_level_state network = read_network(visitor, rule);
+	struct hg_level_state total = read_total(visitor, rule);
 
 	if (is_full(&network, limits->per_network)) return HG_NETWORK_CONNECTIONS;
 	if (is_full(&total, rule->total)) return HG_TOTAL_CONNECTIONS;

@@ -79,6 +79,10 @@ Result<v1::DenyResponse> Client::deny_remove(const v1::DenyRemoveRequest& reques
   return call<v1::DenyRemoveRequest, v1::DenyResponse>(&Stub::DenyRemove, request, kForChange);
 }
 
+Result<v1::VerifyResponse> Client::verify(const v1::VerifyRequest& request) {
+  return call<v1::VerifyRequest, v1::VerifyResponse>(&Stub::Verify, request, kForChange);
+}
+
 Result<v1::EvictResponse> Client::evict(const v1::EvictRequest& request) {
   return call<v1::EvictRequest, v1::EvictResponse>(&Stub::Evict, request, kForChange);
 }

@@ -30,6 +30,7 @@ class Client {
   Result<control::v1::ReloadResponse> unset(const control::v1::UnsetRequest& request);
   Result<control::v1::DenyResponse> deny_add(const control::v1::DenyAddRequest& request);
   Result<control::v1::DenyResponse> deny_remove(const control::v1::DenyRemoveRequest& request);
+  Result<control::v1::VerifyResponse> verify(const control::v1::VerifyRequest& request);
   Result<control::v1::EvictResponse> evict(const control::v1::EvictRequest& request);
 
   // Hands over what comes until `take` says false, or the end.

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "cli/pin_dir.h"
 #include "cli/render.h"
 #include "common/ip.h"
 
@@ -39,6 +40,23 @@ std::string fault_of(const std::string& text) {
 }
 
 }  // namespace
+
+void add_pin_options(CLI::App& command, PinOptions& options) {
+  CLI::Option* pin_dir =
+      command.add_option("--pin-dir", options.pin_dir, "Directory of the pins")->type_name("DIR");
+  command
+      .add_option("-c,--config", options.config,
+                  std::string("Configuration file that names it [") + kDefaultConfigFile + "]")
+      ->type_name("FILE")
+      ->excludes(pin_dir);
+}
+
+Result<std::string> pin_dir_of(const PinOptions& options) {
+  auto found = find_pin_dir(options.pin_dir, options.config);
+  if (!found) return tl::unexpected(found.error());
+  if (!found->note.empty()) std::fprintf(stderr, "headgatectl: %s\n", found->note.c_str());
+  return found->path;
+}
 
 CLI::Validator is_cidr() {
   return {[](const std::string& text) { return fault_of<Prefix>(text); }, "CIDR"};

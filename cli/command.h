@@ -45,6 +45,15 @@ struct Program {
   }
 };
 
+// Options of commands that look at the pins.
+struct PinOptions {
+  std::string pin_dir;
+  std::string config;
+};
+void add_pin_options(CLI::App& command, PinOptions& options);
+// Says on standard error why it is not what the default configuration file says, if that is so.
+Result<std::string> pin_dir_of(const PinOptions& options);
+
 // Checks for values on the command line.
 CLI::Validator is_cidr();
 CLI::Validator is_address();
@@ -57,6 +66,9 @@ void add_events(Program& program);
 void add_policy(Program& program);  // reload, set, unset, diff
 void add_deny(Program& program);
 void add_evict(Program& program);
-void add_local(Program& program);  // check, doctor, version: need no daemon
+void add_verify(Program& program);
+void add_detach(Program& program);  // needs no daemon
+void add_local(Program& program);   // check, doctor, version: need no daemon
+void add_completion(Program& program);
 
 }  // namespace headgate::cli

@@ -15,6 +15,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();  // options of the whole program may stand after the command, too
   app.add_option("--socket", program.socket, "Control socket of the daemon")
+      ->type_name("FILE")
       ->envname("HEADGATE_SOCKET")
       ->capture_default_str();
   app.add_option("-o,--output", program.output, "Output format")
@@ -30,7 +31,10 @@ int run(int argc, char** argv) {
   add_policy(program);
   add_deny(program);
   add_evict(program);
+  add_verify(program);
+  add_detach(program);
   add_local(program);
+  add_completion(program);
 
   try {
     app.parse(argc, argv);

@@ -20,6 +20,19 @@ std::string status_text(const control::v1::StatusResponse& status, Colour colour
 std::string status_json(const control::v1::StatusResponse& status);
 std::string clients_text(const control::v1::ClientsResponse& clients);
 std::string clients_json(const control::v1::ClientsResponse& clients);
+// `repair`: it was to be repaired.
+std::string verify_text(const control::v1::VerifyResponse& found, bool repair, Colour colour);
+std::string verify_json(const control::v1::VerifyResponse& found);
+
+// What `detach` has done.
+struct Detached {
+  std::string pin_dir;
+  bool was_there = false;  // the directory
+  std::uint64_t hooks = 0;
+};
+std::string detach_text(const Detached& detached);
+std::string detach_json(const Detached& detached);
+
 std::string doctor_text(const std::vector<kernel::Requirement>& requirements, Colour colour);
 std::string doctor_json(const std::vector<kernel::Requirement>& requirements);
 

@@ -47,6 +47,10 @@ std::string status_json(const control::v1::StatusResponse& status) {
             {"pid", status.pid()},         {"config_file", status.config_file()},
             {"cgroup", status.cgroup()},   {"netns", status.netns()},
             {"rules", Json::array()},      {"tables", Json::array()}};
+  json["namespaces"] = Json::array();
+  for (const std::string& name : status.namespaces()) json["namespaces"].push_back(name);
+  json["counts_are_shared"] = status.counts_are_shared();
+  json["pin_dir"] = status.pin_dir();
   json["generation"] = status.generation();
   json["last_reload"] = {{"is_good", status.last_reload_was_good()},
                          {"time_unix", status.last_reload_time_unix()}};
@@ -69,25 +73,11 @@ std::string clients_json(const control::v1::ClientsResponse& clients) {
                {"half_open", client.half_open()},
                {"refused", client.refused()},
                {"rate", client.rate()}};
+    if (!client.netns().empty()) entry["netns"] = client.netns();
     if (client.has_limit()) entry["limit"] = client.limit();
     json["clients"].push_back(std::move(entry));
   }
   json["total"] = clients.total();
-  return dump(json);
-}
-
-std::string doctor_json(const std::vector<kernel::Requirement>& requirements) {
-  Json json{{"requirements", Json::array()}};
-  bool is_met = true;
-  for (const kernel::Requirement& requirement : requirements) {
-    is_met = is_met && requirement.is_met;
-    json["requirements"].push_back({{"name", requirement.name},
-                                    {"is_met", requirement.is_met},
-                                    {"found", requirement.found},
-                                    {"meaning", requirement.meaning},
-                                    {"remedy", requirement.remedy}});
-  }
-  json["is_met"] = is_met;
   return dump(json);
 }
 

@@ -9,6 +9,8 @@
 namespace headgate::cli {
 namespace {
 
+constexpr std::size_t kShownNamespaces = 8;
+
 template <typename Message>
 std::string limit_of(const Message& message, bool is_set, std::uint32_t (Message::*value)() const) {
   return is_set ? std::to_string((message.*value)()) : "-";
@@ -30,13 +32,40 @@ std::string reload_line(const control::v1::StatusResponse& status, Colour colour
          safe(status.last_reload_error()) + "\n";
 }
 
+std::string pins(const control::v1::StatusResponse& status) {
+  return status.pin_dir().empty() ? "" : ", pins " + safe(status.pin_dir());
+}
+
+// "3 namespaces, clients counted apart in each: self, /run/netns/web, …"
+std::string namespaces_line(const control::v1::StatusResponse& status) {
+  const auto count = static_cast<std::size_t>(status.namespaces_size());
+  if (count == 0 || (count == 1 && status.namespaces(0) == status.netns())) return "";
+  std::string text = count_of(count, "namespace") + ", clients counted " +
+                     (status.counts_are_shared() ? "together in all" : "apart in each") + ": ";
+  for (std::size_t i = 0; i < std::min(count, kShownNamespaces); ++i) {
+    text += (i == 0 ? "" : ", ") + safe(status.namespaces(static_cast<int>(i)));
+  }
+  if (count > kShownNamespaces) {
+    text += " and " + std::to_string(count - kShownNamespaces) + " more (-o json names all)";
+  }
+  return text + "\n";
+}
+
+bool has_namespaces(const control::v1::ClientsResponse& clients) {
+  const auto& all = clients.clients();
+  return std::any_of(all.begin(), all.end(), [&](const control::v1::Client& client) {
+    return client.netns() != all.begin()->netns();
+  });
+}
+
 }  // namespace
 
 std::string status_text(const control::v1::StatusResponse& status, Colour colour) {
   std::string text = "headgated " + status.version() + ", pid " + std::to_string(status.pid()) +
                      ", since " + utc(status.start_time_unix()) + "\n" + "config " +
                      status.config_file() + ", cgroup " + status.cgroup() + ", netns " +
-                     status.netns() + "\n" + reload_line(status, colour) + "\n";
+                     safe(status.netns()) + pins(status) + "\n" + namespaces_line(status) +
+                     reload_line(status, colour) + "\n";
   Table rules({"RULE", "LISTEN", "MODE", "CONNECTIONS", "TOTAL LIMIT", "CLIENTS", "CLIENT LIMIT",
                "HALF-OPEN", "ADMITTED", "REFUSED", "WOULD REFUSE", "CLOSED"},
               {false, false, false, true, true, true, true, true, true, true, true, true});
@@ -66,34 +95,32 @@ std::string status_text(const control::v1::StatusResponse& status, Colour colour
 
 std::string clients_text(const control::v1::ClientsResponse& clients) {
   if (clients.clients().empty()) return "no such client\n";
-  Table table({"RULE", "CLIENT", "CONNECTIONS", "LIMIT", "HALF-OPEN", "REFUSED", "RATE"},
-              {false, false, true, true, true, true, true});
+  const bool with_netns = has_namespaces(clients);
+  std::vector<std::string> header = {"RULE",      "CLIENT",  "CONNECTIONS", "LIMIT",
+                                     "HALF-OPEN", "REFUSED", "RATE"};
+  std::vector<bool> is_right = {false, false, true, true, true, true, true};
+  if (with_netns) {
+    header.insert(header.begin(), "NETNS");
+    is_right.insert(is_right.begin(), false);
+  }
+  Table table(header, is_right);
   for (const control::v1::Client& client : clients.clients()) {
-    table.add({client.rule(), client.prefix(), std::to_string(client.connections()),
-               limit_of(client, client.has_limit(), &control::v1::Client::limit),
-               std::to_string(client.half_open()), std::to_string(client.refused()),
-               readable(client.rate()) + "/s"});
+    std::vector<std::string> row = {
+        client.rule(),
+        client.prefix(),
+        std::to_string(client.connections()),
+        limit_of(client, client.has_limit(), &control::v1::Client::limit),
+        std::to_string(client.half_open()),
+        std::to_string(client.refused()),
+        readable(client.rate()) + "/s"};
+    if (with_netns) row.insert(row.begin(), safe(client.netns()));
+    table.add(std::move(row));
   }
   std::string text = table.to_string();
   const auto shown = static_cast<std::uint32_t>(clients.clients_size());
   if (shown < clients.total()) {
     text += "\n" + std::to_string(shown) + " of " + std::to_string(clients.total()) +
             " clients; --limit shows more\n";
-  }
-  return text;
-}
-
-std::string doctor_text(const std::vector<kernel::Requirement>& requirements, Colour colour) {
-  std::string text;
-  std::size_t width = 0;
-  for (const kernel::Requirement& requirement : requirements) {
-    width = std::max(width, requirement.name.size());
-  }
-  for (const kernel::Requirement& requirement : requirements) {
-    text += (requirement.is_met ? colour.good("ok     ") : colour.bad("MISSING")) + "  " +
-            requirement.name + std::string(width - requirement.name.size(), ' ') + "  " +
-            requirement.meaning + ": " + requirement.found + "\n";
-    if (!requirement.remedy.empty()) text += "         → " + requirement.remedy + "\n";
   }
   return text;
 }

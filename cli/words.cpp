@@ -34,6 +34,12 @@ std::string count_of(std::uint64_t count, const std::string& one) {
   return count_of(count, one, one + "s");
 }
 
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t end = text.size(); end > 3; end -= 3) text.insert(end - 3, ",");
+  return text;
+}
+
 std::string readable(std::chrono::nanoseconds duration) {
   const std::int64_t total = duration.count();
   for (std::size_t i = 0; i < std::size(kUnits); ++i) {

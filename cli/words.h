@@ -13,6 +13,9 @@ namespace headgate::cli {
 std::string count_of(std::uint64_t count, const std::string& one, const std::string& many);
 std::string count_of(std::uint64_t count, const std::string& one);  // many: with an s
 
+// "1,234,567"
+std::string grouped(std::uint64_t number);
+
 // For a reader, to two units: "20 ms", "3 m 20 s", "2 d 4 h". Below a second: "20 ms", "450 us".
 std::string readable(std::chrono::nanoseconds duration);
 

@@ -17,7 +17,7 @@ function(headgate_exports target dir)
   target_include_directories(${target} ${scope} ${root})
 endfunction()
 
-# headgate_flags(TARGET): warnings and sanitizers, for our own code only.
+# headgate_flags(TARGET): warnings, hardening and sanitizers, for our own code only.
 function(headgate_flags target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion)
   if(HEADGATE_WERROR)
@@ -26,6 +26,11 @@ function(headgate_flags target)
   if(HEADGATE_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+  else()
+    # As Debian builds what runs as root. _FORTIFY_SOURCE needs an optimizing compiler.
+    target_compile_options(${target} PRIVATE -fstack-protector-strong
+                                             $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+    target_link_options(${target} PUBLIC -Wl,-z,relro,-z,now)
   endif()
 endfunction()
 

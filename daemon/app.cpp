@@ -3,47 +3,36 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <cstring>
-#include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
+#include <vector>
 
-#include <prometheus/exposer.h>
 #include <spdlog/spdlog.h>
 
 #include "common/version.h"
+#include "daemon/config/namespaces.h"
 #include "daemon/control/server.h"
 #include "daemon/event_handler.h"
 #include "daemon/kernel/cgroup.h"
-#include "daemon/kernel/netns.h"
+#include "daemon/kernel/pin_directory.h"
 #include "daemon/manage/live_manager.h"
+#include "daemon/metrics_server.h"
 #include "daemon/observe/metrics.h"
 #include "daemon/runtime/directory_watch.h"
 #include "daemon/runtime/event_loop.h"
+#include "daemon/runtime/privileges.h"
+#include "daemon/runtime/service_manager.h"
+#include "daemon/worker.h"
 
 namespace headgate {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{1000};
-constexpr std::size_t kMetricsThreads = 2;
-
-// Binds the address of the metrics page, so that a taken port is known before anything is enforced.
-Result<std::unique_ptr<prometheus::Exposer>> open_metrics(const config::Config& config) {
-  if (!config.metrics_listen) return nullptr;
-  try {
-    return std::make_unique<prometheus::Exposer>(*config.metrics_listen, kMetricsThreads);
-  } catch (const std::exception& error) {
-    return fail(ErrorCode::kUnavailable, "cannot serve metrics on " + *config.metrics_listen +
-                                             " (" + error.what() +
-                                             "); is the port taken? See metrics.listen");
-  }
-}
 
 // Each caller and each connection that is being answered takes one. The soft limit of 1,024 is for
 // programs that use select().
@@ -58,120 +47,101 @@ std::string count_of_rules(std::size_t count) {
   return std::to_string(count) + (count == 1 ? " rule" : " rules");
 }
 
-void log_reload(const Result<manage::ReloadReport>& report) {
-  if (!report) {
-    spdlog::error("reload failed, the policy is as before: {}", report.error().to_string());
-    return;
-  }
-  for (const config::Change& change : report->changes) {
-    spdlog::info("reload: {}", config::to_string(change));
-  }
-  spdlog::info("reload: generation {} is in force ({} changes, {} connections counted anew, {} us)",
-               report->generation, report->changes.size(), report->rekeyed, report->took.count());
+// What the running daemon still needs; docs/operations.md says for what.
+std::vector<runtime::Capability> lasting_capabilities(const config::Config& config) {
+  using runtime::Capability;
+  std::vector<Capability> lasting = {Capability::kBpf, Capability::kNetAdmin, Capability::kPerfmon};
+  const bool enters_others =
+      config.netns != config::Namespaces{{"self"}, false, config.netns.share_counts};
+  if (enters_others) lasting.push_back(Capability::kSysAdmin);
+  if (config.netns.is_all) lasting.push_back(Capability::kSysPtrace);
+  return lasting;
 }
 
-// Reloads on a thread of its own: connections beyond a limit are closed meanwhile. Of what is asked
-// for while one is under way, one more is done.
-class Reloader {
- public:
-  explicit Reloader(manage::LiveManager& manager) : manager_(manager), thread_([this] { run(); }) {}
-  ~Reloader() {
-    {
-      const std::lock_guard lock(lock_);
-      is_ending_ = true;
-    }
-    wake_.notify_one();
-    thread_.join();
+Result<void> give_up_privileges(const config::Config& config) {
+  auto dropped = runtime::drop_capabilities_except(lasting_capabilities(config));
+  if (!dropped) return fail("cannot give up privileges", dropped.error());
+  if (const auto left = runtime::capabilities_in_effect()) {
+    spdlog::info("goes on with {} only", *left);
   }
+  return {};
+}
 
-  void reload() { ask(is_reload_wanted_); }
-  void reload_if_changed() { ask(is_look_wanted_); }
+std::vector<std::string> names_of(const std::vector<kernel::NamedNamespace>& namespaces) {
+  std::vector<std::string> names;
+  for (const kernel::NamedNamespace& netns : namespaces) names.push_back(netns.name);
+  return names;
+}
 
- private:
-  void ask(bool& wanted) {
-    {
-      const std::lock_guard lock(lock_);
-      wanted = true;
-    }
-    wake_.notify_one();
+void log_failure(const Result<void>& done) {
+  if (!done) spdlog::warn("{}", done.error().to_string());
+}
+
+// As `on_stop` says now.
+Result<void> end_limits(manage::LiveManager& manager, const char* signal) {
+  if (manager.config().on_stop == config::OnStop::kKeep) {
+    spdlog::info(
+        "stopping ({}): the limits stay in force without the daemon (on_stop: keep); "
+        "headgatectl detach removes them",
+        signal);
+    return {};
   }
+  const auto detached = manager.limiter().detach();
+  if (!detached) return fail("cannot detach", detached.error());
+  spdlog::info("stopping ({}): the limits are removed (on_stop: detach), connections stay open",
+               signal);
+  return {};
+}
 
-  void run() {
-    std::unique_lock lock(lock_);
-    for (;;) {
-      wake_.wait(lock, [this] { return is_ending_ || is_reload_wanted_ || is_look_wanted_; });
-      if (is_ending_) return;
-      const bool is_reload = std::exchange(is_reload_wanted_, false);
-      is_look_wanted_ = false;
-      lock.unlock();
-      if (is_reload) {
-        log_reload(manager_.reload());
-      } else if (const auto report = manager_.reload_if_changed(); !report) {
-        log_reload(tl::unexpected(report.error()));
-      } else if (*report) {
-        log_reload(**report);
-      }
-      lock.lock();
-    }
-  }
+// A start that fails when the limits are in force already: those that were there before are others
+// by now, but where there were none there must be none.
+tl::unexpected<Error> give_up(manage::LiveManager& manager, const Error& error) {
+  if (manager.limiter().is_first()) (void)manager.limiter().detach();
+  return tl::unexpected(error);
+}
 
-  manage::LiveManager& manager_;
-  std::mutex lock_;
-  std::condition_variable wake_;
-  bool is_reload_wanted_ = false;
-  bool is_look_wanted_ = false;
-  bool is_ending_ = false;
-  std::thread thread_;
+// What must be there, or free, before anything is enforced.
+struct Ground {
+  kernel::PinDirectory pins;
+  std::shared_ptr<const kernel::Cgroup> cgroup;
+  std::optional<runtime::DirectoryWatch> watch;
 };
 
-}  // namespace
-
-Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) {
-  const auto start_time = std::chrono::system_clock::now();
-  const config::Config config = source.config;
-  const std::string config_file = source.path;
-  raise_file_limit();
-  auto opened = kernel::NetworkNamespace::open(config.netns);
-  if (!opened) return tl::unexpected(opened.error());
-  const auto netns = std::make_shared<const kernel::NetworkNamespace>(std::move(*opened));
-  const auto cgroup = kernel::open_cgroup(config.cgroup);
+Result<Ground> prepare(const config::Config& config, const std::string& config_file) {
+  Ground ground;
+  auto pins = kernel::PinDirectory::open(config.pin_dir);
+  if (!pins) return tl::unexpected(pins.error());
+  ground.pins = std::move(*pins);
+  auto cgroup = kernel::open_cgroup(config.cgroup);
   if (!cgroup) return tl::unexpected(cgroup.error());
-  auto killer = kernel::SocketKiller::open(*netns);
-  if (!killer) return tl::unexpected(killer.error());
+  ground.cgroup = std::make_shared<const kernel::Cgroup>(std::move(*cgroup));
   if (auto prepared = control::prepare_socket_path(config.control_socket); !prepared) {
     return tl::unexpected(prepared.error());
   }
-  auto metrics = open_metrics(config);
-  if (!metrics) return tl::unexpected(metrics.error());
-  std::optional<runtime::DirectoryWatch> watch;
-  if (config.watch) {
-    auto watching = runtime::DirectoryWatch::open(config_file);
-    if (!watching) return tl::unexpected(watching.error());
-    watch = std::move(*watching);
+  // Its threads must not have the privileges that are given up later, so it is opened after that.
+  if (config.metrics_listen) {
+    auto free = MetricsServer::probe(*config.metrics_listen);
+    if (!free) return tl::unexpected(free.error());
   }
+  if (config.watch) {
+    auto watch = runtime::DirectoryWatch::open(config_file);
+    if (!watch) return tl::unexpected(watch.error());
+    ground.watch = std::move(*watch);
+  }
+  return ground;
+}
 
-  auto started = manage::LiveManager::start(std::move(source), netns, *cgroup);
-  if (!started) return tl::unexpected(started.error());
-  manage::LiveManager& manager = **started;
-  auto server =
-      control::Server::start(config.control_socket, manager,
-                             {kVersion, config_file, cgroup->path, config.netns, start_time});
-  if (!server) return tl::unexpected(server.error());
-  const auto page =
-      std::make_shared<observe::MetricsPage>([&manager] { return manager.snapshot(); }, kVersion);
-  if (*metrics) (*metrics)->RegisterCollectable(page);
-
-  spdlog::info("ready: headgated {} enforces {} on cgroup {}, netns {}; metrics {}, control {}",
-               kVersion, count_of_rules(config.rules.size()), cgroup->path, config.netns,
-               config.metrics_listen.value_or("off"), config.control_socket);
-
-  EventHandler events(manager, std::move(*killer));
-  Reloader reloader(manager);
+// Until a signal ends it, which is returned.
+Result<int> run_loop(const runtime::Signals& signals, manage::LiveManager& manager,
+                     const runtime::ServiceManager& service,
+                     std::optional<runtime::DirectoryWatch>& watch) {
+  EventHandler events(manager);
+  Worker worker(manager, service);
   runtime::EventLoop loop;
   loop.watch(signals.fd(), [&] {
     const int signal = signals.read();
     if (signal == SIGHUP) {
-      reloader.reload();
+      worker.reload();
     } else if (signal != 0) {
       loop.stop(signal);
     }
@@ -180,21 +150,64 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
     events.drain();
     events.make_up_for_losses();
   });
-  if (watch) watch->add_to(loop, [&reloader] { reloader.reload_if_changed(); });
-  loop.every(kTick, [&] {
+  if (watch) watch->add_to(loop, [&worker] { worker.reload_if_changed(); });
+  loop.every(std::min(kTick, service.watchdog_period().value_or(kTick)), [&] {
     events.make_up_for_losses();
     events.retry();
     manager.limiter().drop_idle_hooks();
     manager.tick();
+    log_failure(service.alive());
   });
-  const auto stopped_by = loop.run();
+  return loop.run();
+}
+
+}  // namespace
+
+Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) {
+  const auto start_time = std::chrono::system_clock::now();
+  const config::Config config = source.config;
+  const std::string config_file = source.path;
+  raise_file_limit();
+  const auto service = runtime::ServiceManager::from_environment();
+  if (!service) return tl::unexpected(service.error());
+  auto ground = prepare(config, config_file);
+  if (!ground) return tl::unexpected(ground.error());
+  auto started =
+      manage::LiveManager::start(std::move(source), std::move(ground->pins), ground->cgroup,
+                                 [&config] { return give_up_privileges(config); });
+  if (!started) return tl::unexpected(started.error());
+  manage::LiveManager& manager = **started;
+  spdlog::info("{}", manager.limiter().how_started());
+
+  std::unique_ptr<MetricsServer> metrics;
+  if (config.metrics_listen) {
+    auto opened = MetricsServer::open(*config.metrics_listen);
+    if (!opened) return give_up(manager, opened.error());
+    metrics = std::move(*opened);
+    metrics->add(std::make_shared<observe::MetricsPage>([&manager] { return manager.snapshot(); },
+                                                        kVersion));
+  }
+  const std::string netns = config::to_string(config.netns);
+  const std::string& cgroup = ground->cgroup->path;
+  const auto name_namespaces = [&manager] { return names_of(manager.limiter().namespaces()); };
+  auto server =
+      control::Server::start(config.control_socket, manager,
+                             {kVersion, config_file, cgroup, netns, start_time, config.pin_dir,
+                              config.netns.share_counts, name_namespaces});
+  if (!server) return give_up(manager, server.error());
+
+  const std::string enforces = count_of_rules(config.rules.size());
+  spdlog::info("ready: headgated {} enforces {} on cgroup {}, netns {}; metrics {}, control {}",
+               kVersion, enforces, cgroup, netns, config.metrics_listen.value_or("off"),
+               config.control_socket);
+  log_failure(service->ready("enforces " + enforces));
+  const auto stopped_by = run_loop(signals, manager, *service, ground->watch);
+  log_failure(service->stopping("stopping"));
   // The page and the followers ask the manager: none of them may do so when it goes.
-  metrics->reset();
+  metrics.reset();
   manager.events().close();
   if (!stopped_by) return tl::unexpected(stopped_by.error());
-  spdlog::info("stopping ({}): the limits are detached, connections stay open",
-               strsignal(*stopped_by));
-  return {};
+  return end_limits(manager, strsignal(*stopped_by));
 }
 
 }  // namespace headgate

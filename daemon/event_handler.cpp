@@ -2,7 +2,6 @@
 #include "daemon/event_handler.h"
 
 #include <algorithm>
-#include <utility>
 
 #include <spdlog/spdlog.h>
 
@@ -15,8 +14,10 @@ constexpr std::size_t kLoggedAtOnce = 1000;  // events; a flood of them must not
 
 }  // namespace
 
-EventHandler::EventHandler(manage::LiveManager& manager, kernel::SocketKiller killer)
-    : manager_(manager), killer_(std::move(killer)) {}
+EventHandler::EventHandler(manage::LiveManager& manager) : manager_(manager) {
+  // Those that an earlier daemon has told of. retry() looks for what came of them.
+  if (const auto losses = manager.limiter().losses()) lost_ = losses->lost;
+}
 
 void EventHandler::drain() {
   std::vector<hg_event> events;
@@ -67,7 +68,7 @@ void EventHandler::handle(const std::vector<hg_event>& events) {
 }
 
 void EventHandler::destroy(const hg_event& event) {
-  const auto destroyed = killer_.destroy(event);
+  const auto destroyed = manager_.limiter().close(event);
   if (destroyed) return;
   spdlog::error("cannot close a connection beyond a limit, will try again: {}",
                 destroyed.error().to_string());

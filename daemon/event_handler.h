@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "daemon/kernel/socket_killer.h"
 #include "daemon/manage/live_manager.h"
 
 namespace headgate {
@@ -13,7 +12,7 @@ namespace headgate {
 // to whoever follows. One thread.
 class EventHandler {
  public:
-  EventHandler(manage::LiveManager& manager, kernel::SocketKiller killer);
+  explicit EventHandler(manage::LiveManager& manager);
 
   void drain();
   // Overshoot events that were lost left connections open beyond a limit: finds and closes them.
@@ -27,9 +26,9 @@ class EventHandler {
   void destroy(const hg_event& event);
 
   manage::LiveManager& manager_;
-  kernel::SocketKiller killer_;
   std::uint64_t lost_ = 0;
-  bool has_failed_ = false;  // a connection beyond a limit may still be open
+  // A connection beyond a limit may still be open: also one from when no daemon was there.
+  bool has_failed_ = true;
 };
 
 }  // namespace headgate

@@ -35,7 +35,9 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", log_level, "trace, debug, info, warning or error")
       ->capture_default_str();
   app.set_version_flag("--version", std::string("headgated ") + headgate::kVersion);
-  app.footer("Exit codes: 0 good, 1 bad, 2 usage. SIGHUP reloads, SIGTERM detaches and stops.");
+  app.footer(
+      "Exit codes: 0 good, 1 bad, 2 usage. SIGHUP reloads, SIGTERM stops: the limits stay, unless "
+      "on_stop says detach.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -15,6 +15,7 @@ using control::v1::ClientsRequest;
 
 struct Arguments {
   std::string rule;
+  std::string netns;
   std::string sort = "connections";
   std::uint32_t limit = 100;
   std::uint64_t at_least = 0;
@@ -34,12 +35,15 @@ void add_clients(Program& program) {
       "clients --sort refused --min 1 --limit 20", [&program, arguments] {
         ClientsRequest request;
         request.set_rule(arguments->rule);
+        request.set_netns(arguments->netns);
         request.set_limit(arguments->limit);
         request.set_order(kOrders.at(arguments->sort));
         request.set_at_least(arguments->at_least);
         return program.show(Client(program.socket).clients(request), clients_text, clients_json);
       });
   command->add_option("--rule", arguments->rule, "Only this rule's clients");
+  command->add_option("--netns", arguments->netns,
+                      "Only in this network namespace, as the configuration names it");
   command
       ->add_option("--sort", arguments->sort,
                    "Most first, by connections, refused (lately) or rate (a second)")

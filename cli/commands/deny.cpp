@@ -93,8 +93,10 @@ CLI::Validator checked_by(Result<std::int64_t> (*read)(const std::string&,
 void add_sources(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
   CLI::Option_group* sources = command.add_option_group("Clients", "At least one of");
   sources->add_option("cidr", arguments->cidrs, "Addresses or CIDRs")->check(is_cidr());
-  sources->add_option("--file", arguments->file,
-                      "One CIDR a line, then its reason; # begins a comment; - is standard input");
+  sources
+      ->add_option("--file", arguments->file,
+                   "One CIDR a line, then its reason; # begins a comment; - is standard input")
+      ->type_name("FILE");
   sources->require_option(1, 2);
 }
 

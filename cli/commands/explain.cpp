@@ -19,6 +19,7 @@ struct Arguments {
   std::string rule;
   std::uint16_t port = 0;
   std::string server;
+  std::string netns;
 };
 
 // One for the rule or port that was named, or else one for every rule.
@@ -28,6 +29,7 @@ Result<std::vector<ExplainRequest>> requests_of(const Arguments& arguments, Clie
   request.set_rule(arguments.rule);
   request.set_port(arguments.port);
   request.set_server(arguments.server);
+  request.set_netns(arguments.netns);
   if (!arguments.rule.empty() || arguments.port != 0) return std::vector{request};
   const auto status = client.status();
   if (!status) return tl::unexpected(status.error());
@@ -76,6 +78,8 @@ void add_explain(Program& program) {
                    "Address of this machine that the client connects to [loopback]")
       ->check(is_address())
       ->needs(port);
+  command->add_option("--netns", arguments->netns,
+                      "In this network namespace, as the configuration names it [the first]");
 }
 
 }  // namespace headgate::cli

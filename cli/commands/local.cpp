@@ -36,14 +36,17 @@ int run_check(const Program& program, const std::string& file) {
   return rules ? printed : kBad;
 }
 
-int run_doctor(const Program& program) {
-  const auto requirements = kernel::probe_requirements();
+int run_doctor(const Program& program, const PinOptions& options) {
+  const auto pin_dir = pin_dir_of(options);
+  if (!pin_dir) return program.complain(pin_dir.error());
+  const auto requirements = kernel::probe_requirements(*pin_dir);
   const int printed =
       program.print(program.wants_json() ? doctor_json(requirements)
                                          : doctor_text(requirements, Colour::of_stdout()));
-  const bool is_met = std::all_of(requirements.begin(), requirements.end(),
-                                  [](const auto& requirement) { return requirement.is_met; });
-  return is_met ? printed : kBad;
+  const bool is_lacking =
+      std::any_of(requirements.begin(), requirements.end(),
+                  [](const auto& requirement) { return requirement.is_lacking(); });
+  return is_lacking ? kBad : printed;
 }
 
 }  // namespace
@@ -55,9 +58,13 @@ void add_local(Program& program) {
            "check /etc/headgate/headgate.yaml",
            [&program, file] { return run_check(program, *file); })
       ->add_option("file", *file, "Configuration file")
+      ->type_name("FILE")
       ->required();
-  program.add("doctor", "Does this machine have what headgate needs? Needs no daemon", "doctor",
-              [&program] { return run_doctor(program); });
+  const auto pins = std::make_shared<PinOptions>();
+  add_pin_options(
+      *program.add("doctor", "Does this machine have what headgate needs? Needs no daemon",
+                   "doctor", [&program, pins] { return run_doctor(program, *pins); }),
+      *pins);
   program.add("version", "Print the version", "version -o json", [&program] {
     const std::string version = kVersion;
     return program.print(program.wants_json() ? dump({{"version", version}})

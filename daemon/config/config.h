@@ -61,12 +61,18 @@ struct RuleSettings {
   OnTableFull on_table_full = OnTableFull::kAdmit;
 };
 
-// One `listen` entry: local TCP ports first..last (both included, never 0) on some addresses.
+// One `listen` entry: local TCP ports first..last (both included, never 0) on some addresses; or,
+// if `unit` or `cgroup` is set, whatever TCP ports the sockets of that group listen on.
 struct Listen {
   std::optional<Prefix> address;  // none: every local address, IPv4 and IPv6
-  std::uint16_t first_port = 0;
+  std::uint16_t first_port = 0;   // 0 if it is a group
   std::uint16_t last_port = 0;
+  std::string unit;    // `{ unit: nginx.service }`: a systemd unit, found by the group's name
+  std::string cgroup;  // `{ cgroup: system.slice/nginx.service }`: below the cgroup2 mount; see
+                       // group.h for both
   Position position;
+
+  bool is_group() const { return !unit.empty() || !cgroup.empty(); }
 };
 
 // Limits in connections. 0 refuses all; none is no limit. At most kMaxConnections.
@@ -166,7 +172,21 @@ struct TableSizes {
   std::uint32_t recent = 65'536;          // clients and networks seen lately; the oldest give way
   std::uint32_t penalties = 65'536;       // clients denied by a penalty; the oldest give way
   std::uint32_t denied = 1'048'576;       // entries of the deny list
+  std::uint32_t namespaces = 64;          // network namespaces at once, 1..kMaxNamespaces
 };
+
+// What becomes of the limits when the daemon ends.
+enum class OnStop { kKeep, kDetach };
+
+// The network namespaces that the rules hold in.
+struct Namespaces {
+  std::vector<std::string> paths = {"self"};  // "self", or absolute; at least one unless is_all
+  bool is_all = false;                        // `netns: all`: every one, also those that come later
+  bool share_counts = false;  // `share_across_netns`: one client is one client in all of them
+
+  friend bool operator==(const Namespaces&, const Namespaces&) = default;
+};
+inline constexpr std::uint32_t kMaxNamespaces = 256;
 
 // A whole, valid configuration file. Immutable once parsed; every default is filled in.
 struct Config {
@@ -175,8 +195,11 @@ struct Config {
   TableSizes tables;
   std::optional<std::string> metrics_listen = "127.0.0.1:9469";  // none: `metrics: { listen: off }`
   std::string control_socket = "/run/headgate/control.sock";     // absolute path, < 108 bytes
-  std::string cgroup = "auto";       // "auto" or an absolute path of a cgroup2 directory
-  std::string netns = "self";        // "self" or an absolute path such as /run/netns/NAME
+  std::string cgroup = "auto";  // "auto" or an absolute path of a cgroup2 directory
+  Namespaces netns;
+  std::string pin_dir = "/sys/fs/bpf/headgate";  // absolute, < 200 bytes, without dots: bpffs
+                                                 // reserves them
+  OnStop on_stop = OnStop::kKeep;
   bool watch = false;                // `reload: { watch: on }`: reload when the file changes
   std::uint32_t max_replies = 1024;  // `replies: { at_once: 1024 }`, 1..16384
 };

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "daemon/config/flatten.h"
+#include "daemon/config/namespaces.h"
 #include "daemon/config/timestamp.h"
 #include "daemon/config/words.h"
 
@@ -140,6 +141,11 @@ void add_summary(const std::string& key, const Count& count, std::vector<Change>
   if (count.all() > 0) into.push_back({Kind::kChanged, "", key, "", count.text()});
 }
 
+// What is read when the daemon stops: a reload is in time for it.
+Flat stop_values(const Config& config) {
+  return {{"on_stop", std::string(word_for(kOnStop, config.on_stop))}};
+}
+
 // What is read only when the daemon starts.
 Flat start_values(const Config& config) {
   const TableSizes& tables = config.tables;
@@ -149,10 +155,13 @@ Flat start_values(const Config& config) {
       {"tables.recent", std::to_string(tables.recent)},
       {"tables.penalties", std::to_string(tables.penalties)},
       {"tables.denied", std::to_string(tables.denied)},
+      {"tables.namespaces", std::to_string(tables.namespaces)},
       {"metrics.listen", config.metrics_listen.value_or(std::string(kOff))},
       {"control.socket", config.control_socket},
       {"cgroup", config.cgroup},
-      {"netns", config.netns},
+      {"netns", to_string(config.netns)},
+      {"share_across_netns", std::string(word_for(kTruth, config.netns.share_counts))},
+      {"pin_dir", config.pin_dir},
       {"replies.at_once", std::to_string(config.max_replies)},
       {"reload.watch", std::string(word_for(kSwitch, config.watch))},
   };
@@ -165,6 +174,7 @@ std::vector<Change> difference(const Config& from, const Config& to) {
   add_rules(from, to, changes);
   add_summary("clients.exempt", compare(exempt_of(from), exempt_of(to)), changes);
   add_summary("clients.deny", compare(deny_of(from), deny_of(to)), changes);
+  add_changed_keys(stop_values(from), stop_values(to), Kind::kChanged, "", changes);
   add_changed_keys(start_values(from), start_values(to), Kind::kNeedsRestart, "", changes);
   return changes;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/config/flow_text.h"
+#include "daemon/config/group.h"
 #include "daemon/config/listen.h"
 #include "daemon/config/number.h"
 #include "daemon/config/words.h"
@@ -25,9 +26,18 @@ void put_rate(Flat& flat, const std::string& key, const std::optional<RateLimit>
   flat[key + ".burst"] = std::to_string(rate->burst);
 }
 
+std::string listen_text(const Listen& listen) {
+  const auto group = [](std::string_view key, const std::string& name) {
+    return "{ " + std::string(key) + ": " + scalar_text(name) + " }";
+  };
+  if (!listen.unit.empty()) return group(kUnitKey, listen.unit);
+  if (!listen.cgroup.empty()) return group(kCgroupKey, listen.cgroup);
+  return scalar_text(to_string(listen));
+}
+
 std::string listen_text(const Rule& rule) {
   std::vector<std::string> entries;
-  for (const Listen& listen : rule.listen) entries.push_back(scalar_text(to_string(listen)));
+  for (const Listen& listen : rule.listen) entries.push_back(listen_text(listen));
   std::sort(entries.begin(), entries.end());
   std::string text;
   for (const std::string& entry : entries) text += (text.empty() ? "" : ", ") + entry;

@@ -17,7 +17,9 @@ bool is_plain(std::string_view text) {
     return is_letter_or_digit(c) || kInside.find(c) != std::string_view::npos;
   });
   const bool is_null = text == "null" || text == "Null" || text == "NULL";
-  return !text.empty() && is_letter_or_digit(text.front()) && safe && !is_null;
+  const bool begins_plain =
+      !text.empty() && (is_letter_or_digit(text.front()) || text.front() == '/');
+  return begins_plain && safe && !is_null;
 }
 
 std::string quoted(std::string_view text) {

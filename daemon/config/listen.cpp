@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "daemon/config/error.h"
+#include "daemon/config/flow_text.h"
+#include "daemon/config/group.h"
 #include "daemon/config/number.h"
 
 namespace headgate::config {
@@ -107,12 +109,28 @@ Result<std::string_view> strip_protocol(std::string_view text) {
   return wrong(text, "ends with " + quote(text.substr(slash)), "'/tcp' or nothing");
 }
 
+// Groups are written as maps. How would this text be, if it names one?
+std::optional<std::string> as_group(std::string_view text) {
+  for (const std::string_view key : {kUnitKey, kCgroupKey}) {
+    const std::string begin = std::string(key) + ":";
+    if (!text.starts_with(begin) || text == begin) continue;
+    const std::string_view value = text.substr(begin.size());
+    return "{ " + std::string(key) + ": " + scalar_text(value) + " }";
+  }
+  if (!has_unit_type(text)) return std::nullopt;
+  const bool is_path = text.find('/') != std::string_view::npos;
+  return "{ " + std::string(is_path ? kCgroupKey : kUnitKey) + ": " + scalar_text(text) + " }";
+}
+
 }  // namespace
 
 Result<Listen> parse_listen(std::string_view text) {
   const bool readable =
       std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (text.empty() || text.size() > kMaxBytes || !readable) return wrong(text, "is not a port");
+  if (const std::optional<std::string> group = as_group(text)) {
+    return wrong(text, "is not a port", *group);
+  }
   const Result<std::string_view> entry = strip_protocol(text);
   if (!entry) return tl::unexpected(entry.error());
   if (entry->empty()) return wrong(text, "is not a port");
@@ -133,6 +151,8 @@ Result<Listen> parse_listen(std::string_view text) {
 }
 
 std::string to_string(const Listen& listen) {
+  if (!listen.unit.empty()) return std::string(kUnitKey) + ":" + listen.unit;
+  if (!listen.cgroup.empty()) return std::string(kCgroupKey) + ":" + listen.cgroup;
   std::string ports = std::to_string(listen.first_port);
   if (listen.last_port != listen.first_port) ports += "-" + std::to_string(listen.last_port);
   if (!listen.address) return ports;

@@ -7,6 +7,7 @@
 #include "daemon/config/error.h"
 #include "daemon/config/listen.h"
 #include "daemon/config/overlay.h"
+#include "daemon/config/path.h"
 #include "daemon/config/readers.h"
 #include "daemon/config/settings_file.h"
 #include "daemon/config/text.h"
@@ -25,11 +26,12 @@ constexpr std::uint32_t kMinLruEntries = 1024;
 constexpr std::uint32_t kMaxEntries = 16'777'216;
 constexpr std::uint32_t kMaxReplies = 16'384;
 
-constexpr std::size_t kMaxPathBytes = 4095;   // PATH_MAX without the terminator
 constexpr std::size_t kMaxSocketBytes = 107;  // sockaddr_un.sun_path without the terminator
+constexpr std::size_t kMaxPinDirBytes = 199;  // leaves room for what stands below it
 
-Field table_field(std::string_view key, std::uint32_t& to, std::uint32_t least) {
-  return {key, [&to, least](const Value& v) { return store(to, v.integer(least, kMaxEntries)); }};
+Field table_field(std::string_view key, std::uint32_t& to, std::uint32_t least,
+                  std::uint32_t most = kMaxEntries) {
+  return {key, [&to, least, most](const Value& v) { return store(to, v.integer(least, most)); }};
 }
 
 Result<void> read_tables(const Value& value, TableSizes& into) {
@@ -38,7 +40,24 @@ Result<void> read_tables(const Value& value, TableSizes& into) {
                    table_field("clients", into.clients, kMinEntries),
                    table_field("recent", into.recent, kMinLruEntries),
                    table_field("penalties", into.penalties, kMinLruEntries),
-                   table_field("denied", into.denied, kMinEntries)});
+                   table_field("denied", into.denied, kMinEntries),
+                   table_field("namespaces", into.namespaces, kMinEntries, kMaxNamespaces)});
+}
+
+Result<void> read_pin_dir(const Value& value, std::string& into) {
+  const std::string example = quote(into);  // the default
+  Result<std::string> path = value.absolute_path(kMaxPinDirBytes);
+  if (!path) return tl::unexpected(std::move(path).error());
+  if (path->find('.') != std::string::npos) {
+    return value.fail("'pin_dir' is " + quote(*path) +
+                      ", but bpffs reserves names with '.'; a path without dots such as " +
+                      example + " would be right");
+  }
+  const std::string plain = "/" + plain_path(*path);
+  if (plain == "/") return value.fail_expecting("a directory below it such as " + example);
+  if (plain != *path) return value.fail_expecting(quote(plain));
+  into = *std::move(path);
+  return {};
 }
 
 Result<void> read_metrics_listen(const Value& value, std::optional<std::string>& into) {
@@ -88,10 +107,11 @@ std::vector<Field> config_fields(Config& into, DraftSettings& defaults) {
        [&](const Value& value) {
          return store(into.cgroup, value.absolute_path(kMaxPathBytes, {"auto"}));
        }},
-      {"netns",
-       [&](const Value& value) {
-         return store(into.netns, value.absolute_path(kMaxPathBytes, {"self"}));
-       }},
+      {"netns", [&](const Value& value) { return read_netns(value, into.netns); }},
+      {"share_across_netns",
+       [&](const Value& value) { return store(into.netns.share_counts, value.truth()); }},
+      {"pin_dir", [&](const Value& value) { return read_pin_dir(value, into.pin_dir); }},
+      {"on_stop", [&](const Value& value) { return store(into.on_stop, value.choice(kOnStop)); }},
   };
 }
 
@@ -112,12 +132,25 @@ Result<Node> parse_tree(std::string_view text, const std::string& file) {
   return document;
 }
 
+// The namespaces that are listed need room from the start.
+Result<void> check_room(const Value& root, const Config& config) {
+  const std::size_t count = config.netns.paths.size();
+  const Entry* const netns = find_entry(root.content(), "netns");
+  if (netns == nullptr || count <= config.tables.namespaces) return {};
+  return root.child("netns", netns->value)
+      .fail("'netns' lists " + std::to_string(count) +
+            " namespaces, more than 'tables.namespaces', which is " +
+            std::to_string(config.tables.namespaces) + "; at least " + std::to_string(count) +
+            " there would be right");
+}
+
 Result<Config> read_config(const Node& document, const std::string& file) {
   Config config;
   DraftSettings defaults;
-  const Result<void> done =
-      read_map(Value(file, "", document), "the configuration", config_fields(config, defaults));
-  if (!done) return tl::unexpected(done.error());
+  const Value root(file, "", document);
+  Result<void> done = read_map(root, "the configuration", config_fields(config, defaults));
+  if (done) done = check_room(root, config);
+  if (!done) return tl::unexpected(std::move(done).error());
   return config;
 }
 

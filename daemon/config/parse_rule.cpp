@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "daemon/config/group.h"
 #include "daemon/config/listen.h"
 #include "daemon/config/readers.h"
 
@@ -33,10 +34,48 @@ Result<void> read_unique_name(const Value& value, NamePlaces& names, std::string
                     std::to_string(first->second.line) + "; a name of its own would be right");
 }
 
+using ParseGroup = Result<std::string> (*)(std::string_view);
+
+Field group_field(std::string_view key, std::string_view expected, ParseGroup parse,
+                  std::string& into) {
+  return {key, [expected, parse, &into](const Value& value) -> Result<void> {
+            Result<std::string> text = value.text(expected);
+            if (!text) return tl::unexpected(std::move(text).error());
+            Result<std::string> name = parse(*text);
+            if (!name) return value.fail(name.error().message);
+            return store(into, std::move(name));
+          }};
+}
+
+Result<Listen> read_group(const Value& value) {
+  Listen listen;
+  const Result<void> done =
+      read_map(value, "a listen entry",
+               {group_field(kUnitKey, kUnitForms, parse_unit, listen.unit),
+                group_field(kCgroupKey, kCgroupForms, parse_cgroup, listen.cgroup)});
+  if (!done) return tl::unexpected(done.error());
+  if (listen.unit.empty() && listen.cgroup.empty()) {
+    return value.fail("a listen entry is an empty map; { unit: nginx.service } would be right");
+  }
+  if (!listen.unit.empty() && !listen.cgroup.empty()) {
+    return value.fail(
+        "a listen entry has both 'unit' and 'cgroup'; an entry for each would be right");
+  }
+  return listen;
+}
+
 Result<void> read_listen_entry(const Value& value, std::vector<Listen>& into) {
-  if (value.content().kind != NodeKind::kScalar) {
+  const NodeKind kind = value.content().kind;
+  if (kind != NodeKind::kScalar && kind != NodeKind::kMap) {
     return value.fail_expecting(
         R"(text such as 443, "192.0.2.10:443" or, always in quotes, "[2001:db8::1]:443")");
+  }
+  if (kind == NodeKind::kMap) {
+    Result<Listen> group = read_group(value);
+    if (!group) return tl::unexpected(std::move(group).error());
+    group->position = value.position();
+    into.push_back(*std::move(group));
+    return {};
   }
   Result<Listen> listen = parse_listen(value.content().text);
   if (!listen) return value.fail(listen.error().message);
@@ -47,7 +86,7 @@ Result<void> read_listen_entry(const Value& value, std::vector<Listen>& into) {
 
 Result<void> read_listen(const Value& value, std::vector<Listen>& into) {
   const NodeKind kind = value.content().kind;
-  if (kind == NodeKind::kScalar) return read_listen_entry(value, into);
+  if (kind == NodeKind::kScalar || kind == NodeKind::kMap) return read_listen_entry(value, into);
   if (kind != NodeKind::kList || value.content().items.empty()) {
     const bool empty_list = kind == NodeKind::kList;
     constexpr std::string_view kExpected = R"(a list such as ["443", "192.0.2.10:8443"])";

@@ -41,6 +41,7 @@ Result<void> read_penalty(const Value& value, std::optional<Penalty>& into);
 Result<void> read_overrides(const Value& value, std::vector<Override>& into);
 Result<void> read_rules(const Value& value, const DraftSettings& defaults, std::vector<Rule>& into);
 Result<void> read_clients(const Value& value, Clients& into);
+Result<void> read_netns(const Value& value, Namespaces& into);
 
 // The prefixes of a list in which each may stand once.
 class DistinctPrefixes {

@@ -96,6 +96,12 @@ Result<std::string> Value::absolute_path(std::size_t max_bytes,
   return path;
 }
 
+Result<bool> Value::truth() const {
+  const bool is_quoted = content().kind == NodeKind::kScalar && !content().plain;
+  if (is_quoted) return fail_expecting("'true' or 'false' without quotes");
+  return choice(kTruth);
+}
+
 Result<Prefix> Value::prefix() const {
   constexpr std::string_view kExpected =
       R"(an address such as 192.0.2.1 or a prefix such as 10.0.0.0/8 or "2001:db8::/32")";

@@ -16,6 +16,8 @@
 
 namespace headgate::config {
 
+inline constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX without the terminator
+
 // A node that is being given its meaning: it knows the file and the key it stands under, so that
 // whoever reads it can say exactly what is wrong. Refers to `file` and `node`: both outlive it.
 // Every reader below fails with kInvalidArgument, "file:line:col: …" or, for a value that a setting
@@ -58,6 +60,9 @@ class Value {
   bool is(std::string_view word) const {
     return content().kind == NodeKind::kScalar && content().text == word;
   }
+
+  // `true` or `false`, without quotes.
+  Result<bool> truth() const;
 
   // One of `words`. `alternative` is what else the caller takes there, for the message.
   template <typename T, std::size_t N>

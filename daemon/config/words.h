@@ -27,6 +27,8 @@ inline constexpr Word<OnLimit> kOnLimit[] = {
 inline constexpr Word<OnTableFull> kOnTableFull[] = {{"admit", OnTableFull::kAdmit},
                                                      {"refuse", OnTableFull::kRefuse}};
 
+inline constexpr Word<OnStop> kOnStop[] = {{"keep", OnStop::kKeep}, {"detach", OnStop::kDetach}};
+
 // ReplyKind::kRaw has no word: it is written with its text, { raw: "…" }.
 inline constexpr Word<ReplyKind> kReplyKinds[] = {{"http-429", ReplyKind::kHttp429},
                                                   {"redis", ReplyKind::kRedis},
@@ -39,6 +41,8 @@ inline constexpr Word<bool> kTruth[] = {{"true", true}, {"false", false}};
 
 inline constexpr std::string_view kUnlimited = "unlimited";
 inline constexpr std::string_view kOff = "off";
+inline constexpr std::string_view kSelf = "self";
+inline constexpr std::string_view kAll = "all";
 
 // The word for `meaning`; "" if there is none.
 template <typename T, std::size_t N>

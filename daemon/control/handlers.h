@@ -26,6 +26,7 @@ class Handlers {
   grpc::Status reload(const v1::ReloadRequest& request, v1::ReloadResponse* response);
   grpc::Status set(const v1::SetRequest& request, v1::ReloadResponse* response);
   grpc::Status unset(const v1::UnsetRequest& request, v1::ReloadResponse* response);
+  grpc::Status verify(const v1::VerifyRequest& request, v1::VerifyResponse* response);
   grpc::Status diff(const v1::DiffRequest& request, v1::DiffResponse* response) const;
   // handlers_deny.cpp
   grpc::Status deny_add(const v1::DenyAddRequest& request, v1::DenyResponse* response);

@@ -47,6 +47,13 @@ grpc::Status Handlers::unset(const v1::UnsetRequest& request, v1::ReloadResponse
   return grpc::Status::OK;
 }
 
+grpc::Status Handlers::verify(const v1::VerifyRequest& request, v1::VerifyResponse* response) {
+  const auto report = manager_.verify(request.repair());
+  if (!report) return to_status(report.error());
+  fill(response, *report);
+  return grpc::Status::OK;
+}
+
 grpc::Status Handlers::diff(const v1::DiffRequest&, v1::DiffResponse* response) const {
   const auto difference = manager_.diff();
   if (!difference) return reload_status(difference.error());

@@ -25,6 +25,13 @@ grpc::Status Handlers::status(const v1::StatusRequest&, v1::StatusResponse* resp
   response->set_config_file(identity_.config_file);
   response->set_cgroup(identity_.cgroup);
   response->set_netns(identity_.netns);
+  if (identity_.namespaces) {
+    for (const std::string& name : identity_.namespaces()) response->add_namespaces(name);
+  } else {
+    response->add_namespaces(identity_.netns);
+  }
+  response->set_pin_dir(identity_.pin_dir);
+  response->set_counts_are_shared(identity_.counts_are_shared);
   for (const observe::RuleSnapshot& rule : snapshot->rules) fill(response->add_rules(), rule);
   for (const kernel::TableFill& table : snapshot->tables) {
     v1::Table* message = response->add_tables();

@@ -18,6 +18,7 @@ constexpr std::size_t kMaxValueBytes = 4096;
 // Far beyond any real expiry, and still a system_clock::time_point: as config/timestamp.h, the end
 // of 2200.
 constexpr std::int64_t kMaxUntilMs = 7'289'654'399'999;
+constexpr std::size_t kMaxPathBytes = 4095;
 constexpr std::size_t kShownFaults = 5;
 
 tl::unexpected<Error> wrong(std::string message) {
@@ -174,6 +175,12 @@ Result<std::string> read_rule(const std::string& text, bool may_be_empty) {
                " is no name of a rule; 1 to 63 of A-Z a-z 0-9 _ . - would be right");
 }
 
+Result<std::string> read_netns(const std::string& text) {
+  if (text.size() <= kMaxPathBytes && is_printable(text)) return text;
+  return wrong(config::quote(text) +
+               " is no network namespace; self or /run/netns/web would be right");
+}
+
 Result<std::string> read_key(const std::string& text) {
   if (!text.empty() && text.size() <= kMaxKeyBytes && is_printable(text)) return text;
   return wrong(config::quote(text) + " is no key of a rule; connections.per_client would be right");
@@ -204,6 +211,9 @@ Result<manage::Target> read_target(const v1::ExplainRequest& request) {
   auto rule = read_rule(request.rule(), true);
   if (!rule) return tl::unexpected(rule.error());
   target.rule = *std::move(rule);
+  auto netns = read_netns(request.netns());
+  if (!netns) return tl::unexpected(netns.error());
+  target.netns = *std::move(netns);
   if (request.port() > std::numeric_limits<std::uint16_t>::max()) {
     return wrong("port " + std::to_string(request.port()) + "; 1 to 65535 would be right");
   }
@@ -221,6 +231,9 @@ Result<observe::ClientQuery> read_query(const v1::ClientsRequest& request) {
   auto rule = read_rule(request.rule(), true);
   if (!rule) return tl::unexpected(rule.error());
   query.rule = *std::move(rule);
+  auto netns = read_netns(request.netns());
+  if (!netns) return tl::unexpected(netns.error());
+  query.netns = *std::move(netns);
   query.at_least = request.at_least();
   switch (request.order()) {
     case v1::ClientsRequest::CONNECTIONS:

@@ -29,6 +29,8 @@ Result<Prefix> read_cidr(const std::string& text);
 Result<IpAddress> read_address(const std::string& text);
 // A name that a rule can have. `text` empty: "" if that stands for every rule.
 Result<std::string> read_rule(const std::string& text, bool may_be_empty);
+// A network namespace as a configuration can name it; "" if that stands for the first or for all.
+Result<std::string> read_netns(const std::string& text);
 Result<std::string> read_key(const std::string& text);
 Result<config::Setting> read_setting(const v1::SetRequest& request);
 Result<manage::Target> read_target(const v1::ExplainRequest& request);

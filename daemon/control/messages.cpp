@@ -90,6 +90,7 @@ void fill(v1::Client* message, const observe::ClientSnapshot& client) {
   if (client.limit) message->set_limit(*client.limit);
   message->set_refused(client.refused);
   message->set_rate(client.rate);
+  message->set_netns(client.netns);
 }
 
 void fill(v1::Change* message, const config::Change& change) {
@@ -105,6 +106,20 @@ void fill(v1::ReloadResponse* message, const manage::ReloadReport& report) {
   for (const config::Change& change : report.changes) fill(message->add_changes(), change);
   message->set_rekeyed(report.rekeyed);
   message->set_took_us(static_cast<std::uint64_t>(report.took.count()));
+}
+
+void fill(v1::VerifyResponse* message, const manage::VerifyReport& report) {
+  for (const manage::Drift& drift : report.drift) {
+    v1::Drift* entry = message->add_drift();
+    entry->set_netns(drift.netns);
+    entry->set_rule(drift.rule);
+    entry->set_client(drift.client);
+    entry->set_counted(drift.counted);
+    entry->set_live(drift.live);
+  }
+  message->set_connections(report.connections);
+  message->set_clients(report.clients);
+  message->set_is_repaired(report.is_repaired);
 }
 
 void fill(v1::DenyResponse* message, const manage::DenyReport& report) {

@@ -12,6 +12,7 @@ void fill(v1::Rule* message, const observe::RuleSnapshot& rule);
 void fill(v1::Client* message, const observe::ClientSnapshot& client);
 void fill(v1::Change* message, const config::Change& change);
 void fill(v1::ReloadResponse* message, const manage::ReloadReport& report);
+void fill(v1::VerifyResponse* message, const manage::VerifyReport& report);
 void fill(v1::DenyResponse* message, const manage::DenyReport& report);
 void fill(v1::DenyListed* message, const manage::DenyListed& listed);
 void fill(v1::ExplainResponse* message, const manage::Explanation& explanation);

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 #include "daemon/manage/manager.h"
@@ -15,8 +17,13 @@ struct Identity {
   std::string version;
   std::string config_file;
   std::string cgroup;
-  std::string netns;
+  std::string netns;  // as configured, joined with ", "
   std::chrono::system_clock::time_point start_time;
+  std::string pin_dir = {};
+  bool counts_are_shared = false;
+  // Those that the rules hold in now, as the configuration names them. Any thread. None: as
+  // `netns`.
+  std::function<std::vector<std::string>()> namespaces = {};
 };
 
 // Makes `path` free to serve on, with its directory. Takes over a socket file that nobody listens

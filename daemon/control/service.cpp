@@ -68,6 +68,12 @@ Service::Unary* Service::Evict(Context* context, const v1::EvictRequest* request
                             [=, this] { return handlers_.evict(*request, response); });
 }
 
+Service::Unary* Service::Verify(Context* context, const v1::VerifyRequest* request,
+                                v1::VerifyResponse* response) {
+  return UnaryAnswer::begin(*context, changes_,
+                            [=, this] { return handlers_.verify(*request, response); });
+}
+
 grpc::ServerWriteReactor<v1::DenyListResponse>* Service::DenyList(Context* context,
                                                                   const v1::DenyListRequest*) {
   return DenyListStream::begin(*context, deny_lists_, manager_);

@@ -43,6 +43,8 @@ class Service final : public v1::Control::CallbackService {
       Context* context, const v1::DenyListRequest* request) override;
   Unary* Evict(Context* context, const v1::EvictRequest* request,
                v1::EvictResponse* response) override;
+  Unary* Verify(Context* context, const v1::VerifyRequest* request,
+                v1::VerifyResponse* response) override;
   Unary* Explain(Context* context, const v1::ExplainRequest* request,
                  v1::ExplainResponse* response) override;
   grpc::ServerWriteReactor<v1::Event>* Events(Context* context,

@@ -22,16 +22,6 @@ inline hg_address to_abi(const IpAddress& address) {
   return converted;
 }
 
-// The bits of an address that a prefix of `length` bits of its family fixes.
-inline hg_address mask_of(IpFamily family, std::uint8_t length) {
-  const unsigned bits = (family == IpFamily::kIpv4 ? 96U : 0U) + length;
-  IpAddress::Bytes bytes{};
-  for (unsigned bit = 0; bit < bits; ++bit) {
-    bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] | (0x80U >> (bit % 8)));
-  }
-  return to_abi(IpAddress(bytes));
-}
-
 // Does the prefix hold the address? One of IPv6 holds no IPv4 address, however short it is.
 inline bool is_within(const hg_address& address, const Prefix& prefix) {
   const IpAddress ip = to_ip(address);

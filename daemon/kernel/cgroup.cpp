@@ -7,55 +7,68 @@
 #include <sys/vfs.h>
 
 #include <cerrno>
-#include <fstream>
-#include <sstream>
+#include <filesystem>
 #include <utility>
+
+#include "daemon/kernel/mountinfo.h"
 
 namespace headgate::kernel {
 namespace {
 
-// mountinfo writes space, tab, newline and backslash as \ooo.
-std::string unescape(const std::string& field) {
-  std::string text;
-  for (std::size_t i = 0; i < field.size(); ++i) {
-    if (field[i] == '\\' && i + 3 < field.size()) {
-      text += static_cast<char>(std::stoi(field.substr(i + 1, 3), nullptr, 8));
-      i += 3;
-    } else {
-      text += field[i];
-    }
-  }
-  return text;
-}
+namespace fs = std::filesystem;
 
 }  // namespace
 
 Result<std::string> find_cgroup2_mount(const std::string& mountinfo) {
   std::string part;  // a mount that shows only a part of the hierarchy, if there is no other
-  std::istringstream lines(mountinfo);
-  for (std::string line; std::getline(lines, line);) {
-    // id parent major:minor root mount-point options [optional fields…] - type source options
-    const std::size_t separator = line.find(" - ");
-    if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0) continue;
-    std::istringstream fields(line);
-    std::string skipped;
-    std::string root;
-    std::string mount_point;
-    fields >> skipped >> skipped >> skipped >> root >> mount_point;
-    if (root == "/") return unescape(mount_point);
-    if (part.empty()) part = unescape(mount_point);
+  for (const Mount& mount : parse_mountinfo(mountinfo)) {
+    if (mount.type != "cgroup2") continue;
+    if (mount.root == "/") return mount.point;
+    if (part.empty()) part = mount.point;
   }
   if (!part.empty()) return part;
   return fail(ErrorCode::kNotFound,
               "no cgroup2 hierarchy is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup");
 }
 
+Result<std::string> find_cgroup2() {
+  return find_cgroup2_mount(read_mountinfo());
+}
+
+std::set<std::uint64_t> list_cgroups(const std::string& path) {
+  std::set<std::uint64_t> ids;
+  const auto add = [&ids](const std::string& directory) {
+    struct stat status {};
+    if (stat(directory.c_str(), &status) == 0) ids.insert(status.st_ino);
+  };
+  add(path);
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code gone;
+    if (entry->is_directory(gone)) add(entry->path());
+  }
+  return ids;
+}
+
+std::optional<std::string> find_unit_cgroup(const std::string& root, const std::string& unit) {
+  std::error_code error;
+  const fs::path usual = fs::path(root) / "system.slice" / unit;
+  if (fs::is_directory(usual, error)) return usual.string();
+  for (fs::recursive_directory_iterator entry(root, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code gone;
+    if (entry->path().filename() == unit && entry->is_directory(gone)) {
+      return entry->path().string();
+    }
+  }
+  return std::nullopt;
+}
+
 Result<Cgroup> open_cgroup(const std::string& path) {
   Cgroup cgroup{path, {}, 0};
   if (path == "auto") {
-    std::ostringstream mountinfo;
-    mountinfo << std::ifstream("/proc/self/mountinfo").rdbuf();
-    Result<std::string> mount = find_cgroup2_mount(mountinfo.str());
+    Result<std::string> mount = find_cgroup2();
     if (!mount) return tl::unexpected(mount.error());
     cgroup.path = *mount;
   }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "common/result.h"
@@ -23,5 +25,16 @@ Result<std::string> find_cgroup2_mount(const std::string& mountinfo);
 // "auto" (the root of the hierarchy) or a path. Errors: kNotFound with what to do, and
 // kInvalidArgument if the path is not on cgroup2.
 Result<Cgroup> open_cgroup(const std::string& path);
+
+// Where the cgroup2 hierarchy is mounted.
+Result<std::string> find_cgroup2();
+
+// The numbers of a group and all below it: the inode numbers of their directories. A group that
+// goes meanwhile may be missing.
+std::set<std::uint64_t> list_cgroups(const std::string& path);
+
+// The directory of a systemd unit below `root`: the one with that name, wherever its slice is.
+// None: the unit does not run.
+std::optional<std::string> find_unit_cgroup(const std::string& root, const std::string& unit);
 
 }  // namespace headgate::kernel

@@ -3,10 +3,13 @@
 
 #include <bpf/libbpf.h>
 
-#include <array>
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <iterator>
 #include <mutex>
+#include <sstream>
+#include <string>
 #include <utility>
 
 namespace headgate::kernel {
@@ -19,10 +22,16 @@ std::string warnings;
 
 int keep_warning(libbpf_print_level level, const char* format, va_list arguments) {
   if (level != LIBBPF_WARN) return 0;
-  std::array<char, 16384> text{};
-  const int length = std::vsnprintf(text.data(), text.size(), format, arguments);
+  va_list again;
+  va_copy(again, arguments);
+  const int length = std::vsnprintf(nullptr, 0, format, again);
+  va_end(again);
+  if (length < 0) return length;
+  std::string text(static_cast<std::size_t>(length) + 1, '\0');
+  std::vsnprintf(text.data(), text.size(), format, arguments);
+  text.pop_back();
   const std::lock_guard lock(mutex);
-  warnings += text.data();
+  warnings += text;
   if (warnings.size() > kKeptBytes) warnings.erase(0, warnings.size() - kKeptBytes);
   return length;
 }
@@ -31,6 +40,20 @@ int keep_warning(libbpf_print_level level, const char* format, va_list arguments
 
 void capture_libbpf_log() {
   libbpf_set_print(keep_warning);
+}
+
+std::string verifier_objection(const std::string& log) {
+  static const char* const kStatistics[] = {"processed ", "verification time ", "stack depth ",
+                                            "-- END ", "libbpf: "};
+  std::string last;
+  std::istringstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    const bool is_other =
+        line.empty() || std::any_of(std::begin(kStatistics), std::end(kStatistics),
+                                    [&](const char* word) { return line.rfind(word, 0) == 0; });
+    if (!is_other) last = line;
+  }
+  return last;
 }
 
 std::string take_libbpf_warnings() {

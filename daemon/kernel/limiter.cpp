@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// A Limiter's life, and its events.
 #include "daemon/kernel/limiter.h"
 
-#include <algorithm>
-#include <bit>
+#include <bpf/bpf.h>
+
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -12,115 +13,83 @@
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/live.h"
 #include "daemon/kernel/map_io.h"
+#include "daemon/kernel/pinned_maps.h"
 
 namespace headgate::kernel {
-namespace {
-
-constexpr std::uint32_t kParkingThreshold = 256 * HG_PARKED_MAX;
-constexpr std::uint32_t kSlotsThreshold = 4096;
-
-// The libbpf call that just failed, with what libbpf and the verifier said about it.
-tl::unexpected<Error> fail_libbpf(const std::string& what, int error_number) {
-  const std::string said = take_libbpf_warnings();
-  tl::unexpected<Error> error = fail_errno(what, error_number);
-  std::string message = error.value().message;
-  if (error.value().code == ErrorCode::kPermissionDenied) {
-    message += " (root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, is needed)";
-  }
-  if (!said.empty()) message += "\n" + said;
-  return fail(error.value().code, message);
-}
-
-Result<Link> to_link(bpf_link* link, const std::string& hook) {
-  if (link == nullptr) return fail_libbpf("cannot attach " + hook, errno);
-  return Link(link);
-}
-
-}  // namespace
-
-// Sets the sizes of the maps, and the constants of the programs that depend on them.
-void Limiter::size_tables(const config::TableSizes& sizes, Kernel& kernel) {
-  const auto& maps = kernel.limiter->maps;
-  // A small table is exact: one slot, the rest in the hash. A large one may be full a little early,
-  // when the hash is and a slot is free that does not fit.
-  const std::uint32_t slots =
-      sizes.connections < kSlotsThreshold
-          ? 1
-          : std::min<std::uint32_t>(std::bit_floor(sizes.connections / 2), HG_CONNECTION_SLOTS_MAX);
-  bpf_map__set_max_entries(maps.connections, slots);
-  bpf_map__set_max_entries(maps.more_connections, sizes.connections - slots);
-  kernel.connection_capacity = sizes.connections;
-
-  // Parked entries take room of clients: where there is little, none is parked.
-  const std::uint32_t parked = sizes.clients < kParkingThreshold ? 0 : HG_PARKED_MAX;
-  bpf_map__set_max_entries(maps.clients, sizes.clients);
-
-  bpf_map__set_max_entries(maps.recent, sizes.recent);
-  bpf_map__set_max_entries(maps.penalties, sizes.penalties);
-  // One more: a full trie of an older kernel does not even replace an entry.
-  bpf_map__set_max_entries(maps.denied, sizes.denied + 1);
-
-  kernel.limiter->rodata->connection_slot_mask = slots - 1;
-  kernel.limiter->rodata->parked_mask = parked > 0 ? parked - 1 : 0;
-}
 
 Limiter::Limiter(std::unique_ptr<Kernel> kernel) : kernel_(std::move(kernel)) {}
 Limiter::Limiter(Limiter&&) noexcept = default;
 Limiter& Limiter::operator=(Limiter&&) noexcept = default;
 Limiter::~Limiter() = default;
 
-Result<Limiter> Limiter::start(std::shared_ptr<const policy::Policy> policy,
-                               const config::Config& config,
-                               std::shared_ptr<const NetworkNamespace> netns,
-                               const Cgroup& cgroup) {
-  capture_libbpf_log();
-  auto kernel = std::make_unique<Kernel>();
-  kernel->netns = std::move(netns);
-  kernel->limiter.reset(limiter_bpf__open());
-  limiter_bpf* limiter = kernel->limiter.get();
-  if (limiter == nullptr) {
-    return fail_libbpf("cannot read the kernel programs", errno);
+Result<Limiter> Limiter::start(PinDirectory pins, const LimiterSettings& settings,
+                               const std::vector<NamedNamespace>& namespaces,
+                               const Compile& compile, const FindGroups& find_groups) {
+  Limiter limiter(std::make_unique<Kernel>());
+  Kernel& kernel = *limiter.kernel_;
+  kernel.settings = settings;
+  kernel.pins = std::move(pins);
+  auto programs = open_programs(settings.tables);
+  if (!programs) return tl::unexpected(programs.error());
+  kernel.limiter = std::move(*programs);
+
+  const std::optional<std::string> former = kernel.pins.current();
+  Result<void> started;
+  if (!former) {
+    kernel.how_started = "nothing was in force";
+    kernel.is_first = true;
+    started = limiter.build(namespaces, compile, find_groups, former);
+  } else if (auto reused = reuse_maps(*former, *kernel.limiter, settings); !reused) {
+    kernel.how_started = "what was in force cannot be taken over (" + reused.error().to_string() +
+                         "): connections are counted anew, from the open sockets";
+    // What has been reused of the former maps must not be in the new state.
+    auto fresh = open_programs(settings.tables);
+    if (!fresh) return tl::unexpected(fresh.error());
+    kernel.limiter = std::move(*fresh);
+    started = limiter.build(namespaces, compile, find_groups, former);
+  } else {
+    kernel.how_started = "took over what was in force, with its counts";
+    kernel.hooks.adopt(*former);
+    started = limiter.take_over(namespaces, compile);
   }
-  limiter->rodata->netns_cookie = kernel->netns->cookie();
-  limiter->rodata->possible_cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
-  size_tables(config.tables, *kernel);
-  if (limiter_bpf__load(limiter) != 0) {
-    return fail_libbpf("cannot load the limiter into the kernel", errno);
-  }
-  auto socket_list = SocketList::open(*kernel->netns, cgroup);
-  if (!socket_list) return tl::unexpected(socket_list.error());
-  kernel->socket_list = std::move(*socket_list);
-  if (auto ready = prepare(*kernel, std::move(policy), config.max_replies); !ready) {
-    return tl::unexpected(ready.error());
-  }
-  Limiter started(std::move(kernel));
-  if (auto attached = started.attach(cgroup); !attached) return tl::unexpected(attached.error());
-  started.drop_idle_hooks();
-  return started;
+  if (!started) return tl::unexpected(started.error());
+  limiter.drop_idle_hooks();
+  return limiter;
 }
 
-// Everything that the hooks need to find when they are attached.
-Result<void> Limiter::prepare(Kernel& kernel, std::shared_ptr<const policy::Policy> policy,
-                              std::uint32_t max_replies) {
+namespace {
+
+PolicyMaps policy_maps(const limiter_bpf& programs) {
+  const auto& maps = programs.maps;
+  return {maps.control, maps.ports,      maps.rules,       maps.prefixes,
+          maps.groups,  maps.rule_names, maps.group_names, maps.state};
+}
+
+template <typename Value>
+Result<void> open_into(const bpf_map* map, MappedArray<Value>& array) {
+  auto opened = MappedArray<Value>::open(map);
+  if (!opened) return tl::unexpected(opened.error());
+  array = std::move(*opened);
+  return {};
+}
+
+}  // namespace
+
+// Loads the programs and opens what the daemon keeps of their maps.
+Result<void> Limiter::open_maps() {
+  Kernel& kernel = *kernel_;
+  if (auto loaded = load_programs(*kernel.limiter); !loaded) return loaded;
   const auto& maps = kernel.limiter->maps;
-  auto slots = PolicySlots::open({maps.control, maps.ports, maps.rules, maps.prefixes});
+  auto slots = PolicySlots::open(policy_maps(*kernel.limiter));
   if (!slots) return tl::unexpected(slots.error());
   kernel.slots = std::move(*slots);
-  auto sockets = MappedArray<hg_socket>::open(maps.sockets);
-  if (!sockets) return tl::unexpected(sockets.error());
-  kernel.sockets = std::move(*sockets);
-  kernel.slots.set_max_replies(max_replies);
+  Result<void> opened = open_into(maps.totals, kernel.totals);
+  if (opened) opened = open_into(maps.state, kernel.state);
+  if (opened) opened = open_into(maps.sockets, kernel.sockets);
+  if (!opened) return opened;
+  kernel.slots.set_max_replies(kernel.settings.max_replies);
   kernel.slots.set_wall_offset(static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME)) -
                                static_cast<std::int64_t>(boot_ns()));
-  if (auto done = kernel.slots.put_in_force(*policy); !done) return done;
-  kernel.policy = std::move(policy);
-
-  auto drop_listeners = DropListeners::open(*kernel.netns);
-  if (!drop_listeners) return tl::unexpected(drop_listeners.error());
-  kernel.drop_listeners = std::move(*drop_listeners);
-  const ListenerFds fds{kernel.drop_listeners.ipv4.get(), kernel.drop_listeners.ipv6.get()};
-  if (auto set = set_listeners(maps.listeners, HG_DROP_LISTENERS, fds); !set) return set;
-
   kernel.events.reset(ring_buffer__new(
       bpf_map__fd(maps.events),
       [](void* context, void* data, std::size_t size) {
@@ -136,47 +105,125 @@ Result<void> Limiter::prepare(Kernel& kernel, std::shared_ptr<const policy::Poli
   return {};
 }
 
-// In this order no connection is missed and none is refused before all are counted: what is
-// released is seen first, then what is new, then what is old; the gate closes last.
-Result<void> Limiter::attach(const Cgroup& cgroup) {
+// The programs of another build, and the maps that the former daemon has left: in every instant
+// each hook has the former program or ours.
+Result<void> Limiter::take_over(const std::vector<NamedNamespace>& namespaces,
+                                const Compile& compile) {
   Kernel& kernel = *kernel_;
-  limiter_bpf* const limiter = kernel.limiter.get();
-  const auto keep = [&kernel](Link link) { kernel.links.push_back(std::move(link)); };
-  if (auto hooked = hook_adopted(kernel); !hooked) return hooked;
-  auto attached = to_link(bpf_program__attach_trace(limiter->progs.release_destroyed),
-                          "to tracepoint tcp_destroy_sock")
-                      .map(keep);
-  if (!attached) return attached;
-  attached = to_link(bpf_program__attach_cgroup(limiter->progs.track, cgroup.fd.get()),
-                     "sock_ops to cgroup " + cgroup.path)
-                 .map(keep);
-  if (!attached) return attached;
-  if (auto adopted = rekey(); !adopted) {
-    return fail("cannot count the connections that are already open", adopted.error());
+  kernel.state_directory = *kernel.pins.current();
+  if (auto opened = open_maps(); !opened) return opened;
+  auto former = kernel.slots.adopt();
+  if (!former) return fail("cannot read the policy in force", former.error());
+  kernel.policy = std::make_shared<const policy::Policy>(*std::move(former));
+  auto policy = compile(kernel.policy->numbers);
+  if (!policy) return tl::unexpected(policy.error());
+
+  if (auto attached = attach_counting(); !attached) return attached;
+  const bool is_recount_due = kernel.slots.is_recount_due();
+  drop_foreign_namespaces(namespaces);
+  for (const NamedNamespace& wanted : namespaces) {
+    if (auto added = add_namespace(wanted); !added) return added;
   }
-  return to_link(bpf_program__attach_netns(limiter->progs.admit, kernel.netns->fd()),
-                 "sk_lookup to the network namespace")
-      .map(keep);
+  const auto changed = change(*policy);
+  if (!changed) return tl::unexpected(changed.error());
+  if (changed->rekey_error) return tl::unexpected(*changed->rekey_error);
+  if (is_recount_due && changed->rekeyed == 0) {
+    if (auto counted = rekey(); !counted) return tl::unexpected(counted.error());
+  }
+  return {};
 }
 
-Result<void> Limiter::hook_adopted(Kernel& kernel) {
-  const std::lock_guard lock(kernel.policy_lock);
-  if (kernel.adopted_hook) return {};
-  auto link = to_link(bpf_program__attach_trace(kernel.limiter->progs.release_adopted),
-                      "to tracepoint inet_sock_set_state");
-  if (!link) return tl::unexpected(link.error());
-  kernel.adopted_hook = std::move(*link);
+// Nothing of this is pinned before all of it is in force: a start that is killed leaves nothing.
+Result<void> Limiter::build(const std::vector<NamedNamespace>& namespaces, const Compile& compile,
+                            const FindGroups& find_groups,
+                            const std::optional<std::string>& former) {
+  Kernel& kernel = *kernel_;
+  if (auto opened = open_maps(); !opened) return opened;
+  write_owner(kernel.settings, *kernel.state.at(0));
+  auto policy = compile({});
+  if (!policy) return tl::unexpected(policy.error());
+  if (auto done = kernel.slots.put_in_force(**policy); !done) return done;
+  kernel.policy = std::move(*policy);
+  if (former) {
+    if (auto kept = keep_denials(*former, *kernel.limiter); !kept) return kept;
+    kernel.slots.set_denied(true);  // the manager says later whether there are any
+  }
+  if (auto attached = attach_counting(); !attached) return attached;
+  // The namespaces are known from here on: what connects in them is counted.
+  std::vector<std::shared_ptr<LimitedNamespace>> opened;
+  for (const NamedNamespace& wanted : namespaces) {
+    auto limited = open_namespace(wanted);
+    if (!limited) return tl::unexpected(limited.error());
+    opened.push_back(std::move(*limited));
+  }
+  (void)hook_groups(
+      find_groups(*kernel.policy));  // the manager tries again, and says what is wrong
+  if (auto synced = sync_listening(); !synced) return synced;
+  if (auto counted = recount(); !counted) {
+    return fail("cannot count the connections that are already open", counted.error());
+  }
+  for (const auto& limited : opened) {
+    if (auto gated = attach_gate(*limited); !gated) return gated;
+  }
+  auto state = kernel.pins.begin();
+  if (!state) return tl::unexpected(state.error());
+  Result<void> pinned = pin_maps(*state, *kernel.limiter);
+  if (pinned) pinned = kernel.hooks.pin_to(*state);
+  if (pinned) pinned = kernel.pins.commit(*state);
+  if (!pinned) {
+    (void)remove_pins(*state);  // the next start does it, if this fails, too
+    return fail("cannot keep the limits in " + kernel.pins.path(), pinned.error());
+  }
+  kernel.state_directory = *state;
   return {};
+}
+
+bool Limiter::is_first() const {
+  return kernel_->is_first;
+}
+
+const std::string& Limiter::how_started() const {
+  return kernel_->how_started;
+}
+
+Result<std::size_t> Limiter::detach() {
+  const std::lock_guard change(kernel_->change);
+  return kernel_->pins.remove_all();
+}
+
+// What counts, before what refuses by the counts.
+Result<void> Limiter::attach_counting() {
+  Kernel& kernel = *kernel_;
+  const auto& programs = kernel.limiter->progs;
+  bpf_program* const destroyed = programs.release_destroyed;
+  auto done = kernel.hooks.put(
+      kDestroyedHook, destroyed, [destroyed] { return bpf_program__attach_trace(destroyed); },
+      "to tracepoint tcp_destroy_sock");
+  if (!done) return done;
+  // There may be adopted connections; drop_idle_hooks() looks whether there are.
+  if (auto hooked = hook_adopted(); !hooked) return hooked;
+  bpf_program* const track = programs.track;
+  const int cgroup = kernel.settings.cgroup->fd.get();
+  return kernel.hooks.put(
+      kTrackHook, track, [track, cgroup] { return bpf_program__attach_cgroup(track, cgroup); },
+      "sock_ops to cgroup " + kernel.settings.cgroup->path);
+}
+
+Result<void> Limiter::hook_adopted() {
+  // Linux 6.1 does not attach one program to a tracepoint twice, not even for a moment.
+  if (kernel_->hooks.has(kAdoptedHook)) return {};
+  bpf_program* const program = kernel_->limiter->progs.release_adopted;
+  return kernel_->hooks.put(
+      kAdoptedHook, program, [program] { return bpf_program__attach_trace(program); },
+      "to tracepoint inet_sock_set_state");
 }
 
 void Limiter::drop_idle_hooks() {
   // A change that is under way may be about to adopt connections.
   const std::unique_lock change(kernel_->change, std::try_to_lock);
-  if (!change) return;
-  const std::lock_guard lock(kernel_->policy_lock);
-  if (!kernel_->adopted_hook) return;
+  if (!change || !kernel_->hooks.has(kAdoptedHook)) return;
   const auto state = read_entry<hg_table_state>(kernel_->limiter->maps.table_state, 0);
-  if (state && state->adopted == 0) kernel_->adopted_hook.reset();
+  if (state && state->adopted == 0) kernel_->hooks.drop(kAdoptedHook);
 }
 
 int Limiter::event_fd() const {
@@ -191,7 +238,7 @@ Result<void> Limiter::poll_events(const std::function<void(const hg_event&)>& ha
 }
 
 Result<std::vector<hg_event>> Limiter::find_overshoot() {
-  const auto found = find({std::nullopt, HG_NO_RULE, HG_CONNECTION_OVERSHOOT});
+  const auto found = find({std::nullopt, HG_NO_RULE, std::nullopt, HG_CONNECTION_OVERSHOOT});
   if (!found) return tl::unexpected(found.error());
   std::vector<hg_event> events;
   events.reserve(found->size());

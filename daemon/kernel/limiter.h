@@ -15,12 +15,17 @@
 #include "common/result.h"
 #include "daemon/config/config.h"
 #include "daemon/kernel/cgroup.h"
+#include "daemon/kernel/live.h"
 #include "daemon/kernel/netns.h"
+#include "daemon/kernel/pin_directory.h"
 #include "daemon/policy/policy.h"
 
 struct bpf_program;
 
 namespace headgate::kernel {
+
+struct LimitedNamespace;
+struct ListeningKey;
 
 // What the kernel counted for one rule, at one moment. Counters are since the rule came.
 struct RuleCounts {
@@ -36,6 +41,7 @@ struct RuleCounts {
 };
 
 struct ClientCount {
+  std::uint32_t netns = 0;  // number of the namespace: see Limiter::netns_name
   policy::RuleId rule = 0;
   IpAddress address;  // cut to the rule's client prefix
   std::uint32_t connections = 0;
@@ -64,6 +70,7 @@ struct EventLosses {
 struct Denial {
   Prefix cidr;
   std::uint64_t until_ns = HG_FOR_GOOD;
+  std::string reason;  // kept for the next daemon
 };
 
 struct Penalised {
@@ -72,6 +79,45 @@ struct Penalised {
   std::uint64_t left_ns = 0;  // until it ends; 0: it has ended and is only remembered
   std::uint32_t times = 0;
 };
+
+// A namespace, and what people call it.
+struct NamedNamespace {
+  std::string name;
+  std::shared_ptr<const NetworkNamespace> netns;
+};
+
+// A group whose sockets' ports a rule covers.
+struct GroupCgroup {
+  policy::GroupId group = 0;
+  std::string path;  // of the cgroup2 directory, as it is now
+};
+
+// A counter that says something else than the open sockets, for as long as it was looked at.
+struct CountDrift {
+  hg_client_key key{};  // level HG_LEVEL_TOTAL: the total of the rule
+  std::uint32_t counted = 0;
+  std::uint32_t live = 0;
+};
+struct Comparison {
+  std::vector<CountDrift> drift;
+  std::uint64_t connections = 0;  // that are open and counted
+  std::uint64_t clients = 0;      // that hold them
+};
+
+// What a Limiter is started with, and cannot change.
+struct LimiterSettings {
+  config::TableSizes tables;
+  std::uint32_t max_replies = 0;
+  bool shares_counts = false;  // between namespaces
+  std::shared_ptr<const Cgroup> cgroup;
+};
+
+// Compiles the policy to begin with: numbers of the former one stay.
+using Compile =
+    std::function<Result<std::shared_ptr<const policy::Policy>>(const policy::Numbers& former)>;
+
+// Where the groups of a policy are now.
+using FindGroups = std::function<std::vector<GroupCgroup>(const policy::Policy&)>;
 
 // Sockets that refused connections of a reply are steered to; -1: none of that family.
 struct ListenerFds {
@@ -83,7 +129,8 @@ struct ListenerFds {
 struct LiveFilter {
   std::optional<Prefix> client;
   policy::RuleId rule = HG_NO_RULE;  // HG_NO_RULE: any
-  std::uint8_t flags = 0;            // HG_CONNECTION_…, all of them
+  std::optional<std::uint64_t> netns_cookie;
+  std::uint8_t flags = 0;  // HG_CONNECTION_…, all of them
 };
 
 // What a change of the policy has done.
@@ -94,22 +141,47 @@ struct Change {
   std::optional<Error> rekey_error;
 };
 
-// The kernel programs, loaded and attached: enforcement lasts exactly as long as this object.
+// The kernel programs, loaded, attached and pinned: what they enforce outlives this object.
 //
 // Thread-safe but for poll_events, find_overshoot and drop_idle_hooks, which belong to one thread.
 // A change excludes other changes; readers see the policy before it or after it.
 class Limiter {
  public:
-  // Loads the programs, writes the policy, attaches the hooks and counts the connections that are
-  // already open; a connection is refused only after all of that. On error nothing stays attached.
+  // Takes over what is pinned, if this build can use those maps and they are as the settings say:
+  // each program is replaced in its place, counts go on, and then the policy changes as by
+  // change(). Otherwise makes everything anew beside it: writes the policy, attaches the hooks,
+  // counts the connections that are open, and when all of that is in force takes its place.
+  // On error what was in force stays in force.
   // Errors: kPermissionDenied (which capability), kUnsupported, kInternal; the message ends with
   // what the kernel said.
-  static Result<Limiter> start(std::shared_ptr<const policy::Policy> policy,
-                               const config::Config& config,
-                               std::shared_ptr<const NetworkNamespace> netns, const Cgroup& cgroup);
+  static Result<Limiter> start(PinDirectory pins, const LimiterSettings& settings,
+                               const std::vector<NamedNamespace>& namespaces,
+                               const Compile& compile, const FindGroups& find_groups);
+  // Was nothing in force before this Limiter?
+  bool is_first() const;
   Limiter(Limiter&&) noexcept;
   Limiter& operator=(Limiter&&) noexcept;
   ~Limiter();
+
+  // What start() has done, in one line for the log.
+  const std::string& how_started() const;
+  // Removes every pin. The limits end with this object then.
+  Result<std::size_t> detach();
+
+  // Limits one namespace more, or one less: its connections stay open. Adding one that is limited
+  // already does nothing.
+  Result<void> add_namespace(const NamedNamespace& added);
+  void remove_namespace(std::uint64_t cookie);
+  std::vector<NamedNamespace> namespaces() const;
+  // What the namespace with this number is called; empty if counts are shared.
+  std::string netns_name(std::uint32_t number) const;
+  // The cookie of a namespace by its name.
+  std::optional<std::uint64_t> find_netns(const std::string& name) const;
+
+  // From now on what the sockets of these groups listen on belongs to them, and nothing else does.
+  // Where that is not as it was, connections are counted anew before this returns. Call it again
+  // and again: the groups' directories may be other ones by then.
+  Result<void> follow_groups(const std::vector<GroupCgroup>& groups);
 
   // Puts another policy in force, whole, at one instant. Where it tells rules or clients apart in
   // another way, live connections are counted anew before this returns. On error the former policy
@@ -124,13 +196,16 @@ class Limiter {
 
   // The sockets of reply `number`, before a policy uses it. The kernel forgets them when they
   // close.
-  Result<void> set_reply_listeners(std::uint32_t number, const ListenerFds& listeners);
+  Result<void> set_reply_listeners(std::uint64_t netns_cookie, std::uint32_t number,
+                                   const ListenerFds& listeners);
 
   // In force when these return. deny: entries that are there get the new end; on error some may be
   // in force. `is_any` afterwards: set_any_denied.
   Result<void> deny(const std::vector<Denial>& denials);
   Result<void> stop_denying(const std::vector<Prefix>& cidrs);
   void set_any_denied(bool is_any);
+  // What deny() has put in force, also in an earlier process.
+  Result<std::vector<Denial>> denials() const;
 
   Result<std::vector<Penalised>> penalties() const;
   // Returns how many it has ended. They are forgotten, too.
@@ -143,10 +218,20 @@ class Limiter {
   Result<EventLosses> losses() const;
 
   // What the kernel's own judge says about a SYN from `client` to `server`:`port`, now.
-  Result<hg_explanation> explain(const IpAddress& client, const IpAddress& server,
-                                 std::uint16_t port) const;
+  Result<hg_explanation> explain(std::uint64_t netns_cookie, const IpAddress& client,
+                                 const IpAddress& server, std::uint16_t port) const;
   // The counted connections that are open now. In no order.
   Result<std::vector<hg_live>> find(const LiveFilter& filter) const;
+
+  // Destroys the very socket that the event names, with RST. Returns false if it was gone already.
+  Result<bool> close(const hg_event& event) const;
+
+  // Compares the counters with the open sockets. Takes a tenth of a second and more where they
+  // differ: a difference that does not last is a connection that has just come or gone.
+  Result<Comparison> compare() const;
+  // Makes the counters agree with the open sockets: forgets entries of sockets that are gone,
+  // counts sockets that are not counted, and corrects what differs after that.
+  Result<void> repair();
 
   // Readable when there are events.
   int event_fd() const;
@@ -162,14 +247,40 @@ class Limiter {
  private:
   struct Kernel;
   explicit Limiter(std::unique_ptr<Kernel> kernel);
-  static void size_tables(const config::TableSizes& sizes, Kernel& kernel);
-  static Result<void> prepare(Kernel& kernel, std::shared_ptr<const policy::Policy> policy,
-                              std::uint32_t max_replies);
-  Result<void> attach(const Cgroup& cgroup);
-  static Result<void> hook_adopted(Kernel& kernel);
+  Result<void> open_maps();
+  Result<void> take_over(const std::vector<NamedNamespace>& namespaces, const Compile& compile);
+  Result<void> build(const std::vector<NamedNamespace>& namespaces, const Compile& compile,
+                     const FindGroups& find_groups, const std::optional<std::string>& former);
+  Result<void> attach_counting();
+  Result<void> hook_adopted();
+  hg_totals totals_of_rule(policy::RuleId id) const;
+  Result<std::uint64_t> recount();
+  Result<std::vector<hg_socket>> list_open() const;
+  Result<hg_namespace> give_place(std::uint64_t cookie);
+  Result<std::shared_ptr<LimitedNamespace>> open_namespace(const NamedNamespace& wanted);
+  Result<void> begin_namespace(const NamedNamespace& added, bool is_new);
+  Result<void> attach_gate(const LimitedNamespace& limited);
+  void drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted);
+  Result<void> forget_namespace(std::uint32_t number);
+  Result<void> hook_group(const GroupCgroup& wanted);
+  Result<void> hook_groups(const std::vector<GroupCgroup>& groups);
+  Result<std::map<ListeningKey, hg_listening>> find_listening() const;
+  Result<void> sync_listening();
+  Result<void> read_counters(
+      const std::function<void(const hg_client_key&, std::uint32_t)>& tell) const;
+  Result<std::vector<hg_socket>> list_surely(std::vector<hg_socket>& known) const;
+  Result<Comparison> compare_now() const;
+  Result<void> visit_connections(const std::function<void(const hg_connection&)>& visit) const;
+  Result<void> correct_counters();
+  Result<std::uint64_t> rekey_now();
+  Result<void> forget_entries_of(std::uint32_t number);
+  void drop_namespace(std::uint64_t cookie);
+  Result<void> forget_stale_entries();
+  static Result<void> run_once(const bpf_program* program);
   Result<void> run_on(const bpf_program* program, std::vector<hg_socket>& sockets) const;
-  Result<void> forget_the_dead(std::vector<hg_socket> counted);
+  Result<void> forget_the_dead(const std::vector<hg_socket>& counted);
   Result<void> forget_rules(const std::set<policy::RuleId>& ids);
+  Result<void> forget_clients(const std::function<bool(const hg_client_key&)>& is_one);
   std::unique_ptr<Kernel> kernel_;
 };
 

@@ -36,8 +36,10 @@ bpf_sk_lookup make_syn(const IpAddress& client, const IpAddress& server, std::ui
 
 }  // namespace
 
-Result<hg_explanation> Limiter::explain(const IpAddress& client, const IpAddress& server,
-                                        std::uint16_t port) const {
+Result<hg_explanation> Limiter::explain(std::uint64_t netns_cookie, const IpAddress& client,
+                                        const IpAddress& server, std::uint16_t port) const {
+  const auto limited = kernel_->find(netns_cookie);
+  if (!limited) return fail(ErrorCode::kNotFound, "that network namespace is not limited");
   if (client.family() != server.family()) {
     return fail(ErrorCode::kInvalidArgument,
                 "a client and a server address of one family would be right");
@@ -48,6 +50,11 @@ Result<hg_explanation> Limiter::explain(const IpAddress& client, const IpAddress
   options.ctx_in = &syn;
   options.ctx_size_in = sizeof(syn);
   const std::lock_guard lock(kernel_->explanations);
+  hg_explanation question{};
+  question.netns_cookie = netns_cookie;
+  question.netns = limited->id.number;
+  auto asked = write_entry(kernel_->limiter->maps.explanation, std::uint32_t{0}, question);
+  if (!asked) return tl::unexpected(asked.error());
   const int program = bpf_program__fd(kernel_->limiter->progs.explain);
   if (bpf_prog_test_run_opts(program, &options) != 0) {
     return fail_errno("cannot run the program that explains a verdict", errno);

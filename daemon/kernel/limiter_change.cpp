@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the policy, the deny list and the reply sockets of a Limiter change while it is in force.
+#include <bpf/bpf.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "common/prefix_set.h"
 #include "daemon/kernel/address.h"
 #include "daemon/kernel/clock.h"
@@ -10,6 +15,12 @@
 namespace headgate::kernel {
 namespace {
 
+// What is not undone by the end of a connection.
+void forget_rates(hg_totals& totals) {
+  __atomic_store_n(&totals.half_open, __u64{0}, __ATOMIC_RELAXED);
+  __atomic_store_n(&totals.bucket, __u64{0}, __ATOMIC_RELAXED);
+}
+
 Result<void> set_listener(const bpf_map* map, std::uint32_t place, int fd) {
   if (fd < 0) return {};
   return write_entry(map, place, static_cast<std::uint64_t>(fd));
@@ -17,19 +28,19 @@ Result<void> set_listener(const bpf_map* map, std::uint32_t place, int fd) {
 
 }  // namespace
 
-Result<void> set_listeners(const bpf_map* map, std::uint32_t place, const ListenerFds& listeners) {
-  if (auto set = set_listener(map, place, listeners.ipv4); !set) return set;
-  return set_listener(map, place + 1, listeners.ipv6);
-}
-
-Result<void> Limiter::set_reply_listeners(std::uint32_t number, const ListenerFds& listeners) {
+Result<void> Limiter::set_reply_listeners(std::uint64_t netns_cookie, std::uint32_t number,
+                                          const ListenerFds& listeners) {
+  const auto limited = kernel_->find(netns_cookie);
+  if (!limited) return fail(ErrorCode::kNotFound, "that network namespace is not limited");
   const auto& maps = kernel_->limiter->maps;
   for (const int fd : {listeners.ipv4, listeners.ipv6}) {
     if (fd < 0) continue;
     // Before anything is steered to it: what it accepts is not counted as the client's.
     if (auto marked = write_entry(maps.reply_marks, fd, std::uint32_t{1}); !marked) return marked;
   }
-  return set_listeners(maps.listeners, HG_REPLY_LISTENERS + 2 * number, listeners);
+  const std::uint32_t place = limited->id.place * HG_LISTENERS + HG_REPLY_LISTENERS + 2 * number;
+  if (auto set = set_listener(maps.listeners, place, listeners.ipv4); !set) return set;
+  return set_listener(maps.listeners, place + 1, listeners.ipv6);
 }
 
 std::shared_ptr<const policy::Policy> Limiter::policy() const {
@@ -51,17 +62,28 @@ Result<void> Limiter::forget_rules(const std::set<policy::RuleId>& ids) {
                              none.size() * sizeof(hg_rule_stats), BPF_ANY) != 0) {
       return fail_errno("cannot write to map stats", errno);
     }
-    auto totals = read_entry<hg_totals>(maps.totals, index);
-    if (!totals) return tl::unexpected(totals.error());
-    if (totals->half_open == 0 && totals->bucket == 0) continue;
-    totals->half_open = 0;
-    totals->bucket = 0;
-    if (auto written = write_entry(maps.totals, index, *totals); !written) return written;
+    for (const std::uint32_t netns : kernel_->numbers()) {
+      forget_rates(*kernel_->totals.at(netns * HG_MAX_RULES + index));
+    }
   }
+  return forget_clients([&ids](const hg_client_key& key) { return ids.count(key.rule) > 0; });
+}
+
+// A number that another namespace had before. Its sockets have gone with it.
+Result<void> Limiter::forget_namespace(std::uint32_t number) {
+  for (std::uint32_t rule = 0; rule < HG_MAX_RULES; ++rule) {
+    forget_rates(*kernel_->totals.at(number * HG_MAX_RULES + rule));
+  }
+  return forget_clients([number](const hg_client_key& key) { return key.netns == number; });
+}
+
+// What is known of clients that hold nothing.
+Result<void> Limiter::forget_clients(const std::function<bool(const hg_client_key&)>& is_one) {
+  const auto& maps = kernel_->limiter->maps;
   for (const bpf_map* map : {maps.recent, maps.penalties}) {
     std::vector<hg_client_key> stale;
-    const auto note = [&stale, &ids](const hg_client_key& key, const auto&) {
-      if (ids.count(key.rule) > 0) stale.push_back(key);
+    const auto note = [&](const hg_client_key& key, const auto&) {
+      if (is_one(key)) stale.push_back(key);
     };
     auto seen = map == maps.recent ? visit_entries<hg_client_key, hg_recent>(map, note)
                                    : visit_entries<hg_client_key, hg_penalty>(map, note);
@@ -88,21 +110,25 @@ Result<Change> Limiter::change(std::shared_ptr<const policy::Policy> policy) {
   const bool is_rekeyed = policy::changes_keys(*former, *policy);
   if (is_rekeyed) {
     // A rule may come to cover connections that nobody has counted; their end must be seen.
-    if (auto hooked = hook_adopted(*kernel_); !hooked) return tl::unexpected(hooked.error());
-    kernel_->slots.set_rekeying(true);
+    if (auto hooked = hook_adopted(); !hooked) return tl::unexpected(hooked.error());
+    kernel_->slots.set_recount_due(true);
+    kernel_->slots.pause_judging();
   }
   if (auto done = kernel_->slots.put_in_force(*policy); !done) {
-    if (is_rekeyed) kernel_->slots.set_rekeying(false);
+    if (is_rekeyed) {
+      kernel_->slots.end_judging_pause();
+      kernel_->slots.set_recount_due(false);
+    }
     return tl::unexpected(done.error());
   }
   // From here on it is in force, and nothing that fails makes it otherwise.
   {
-    const std::lock_guard lock(kernel_->policy_lock);
+    const std::lock_guard lock(kernel_->instant);
     kernel_->policy = std::move(policy);
   }
   Change report{generation(), 0, std::nullopt};
   if (is_rekeyed) {
-    auto rekeyed = rekey();
+    auto rekeyed = rekey_now();
     if (rekeyed) {
       report.rekeyed = *rekeyed;
     } else {
@@ -115,21 +141,56 @@ Result<Change> Limiter::change(std::shared_ptr<const policy::Policy> policy) {
 Result<void> Limiter::deny(const std::vector<Denial>& denials) {
   std::vector<hg_prefix_key> keys;
   std::vector<hg_denied> values;
+  std::vector<hg_prefix_key> reasoned;
+  std::vector<hg_deny_reason> reasons;
   keys.reserve(denials.size());
   values.reserve(denials.size());
   for (const Denial& denial : denials) {
     keys.push_back(policy::key_of(denial.cidr, HG_PREFIX_DENIED, 0));
     values.push_back({denial.until_ns, keys.back().prefix_bits, 0});
+    if (denial.reason.empty()) {
+      // An earlier entry for the same range may have had one.
+      auto removed = remove_entry(kernel_->limiter->maps.deny_reasons, keys.back());
+      if (!removed) return removed;
+      continue;
+    }
+    reasoned.push_back(keys.back());
+    std::strncpy(reasons.emplace_back().text, denial.reason.c_str(), sizeof(hg_deny_reason) - 1);
   }
-  return update_batch(bpf_map__fd(kernel_->limiter->maps.denied), "denied", keys, values);
+  const auto& maps = kernel_->limiter->maps;
+  auto done = update_batch(bpf_map__fd(maps.deny_reasons), "deny_reasons", reasoned, reasons);
+  if (!done) return done;
+  return update_batch(bpf_map__fd(maps.denied), "denied", keys, values);
 }
 
 Result<void> Limiter::stop_denying(const std::vector<Prefix>& cidrs) {
+  const auto& maps = kernel_->limiter->maps;
   for (const Prefix& cidr : cidrs) {
     const hg_prefix_key key = policy::key_of(cidr, HG_PREFIX_DENIED, 0);
-    if (auto removed = remove_entry(kernel_->limiter->maps.denied, key); !removed) return removed;
+    if (auto removed = remove_entry(maps.denied, key); !removed) return removed;
+    if (auto removed = remove_entry(maps.deny_reasons, key); !removed) return removed;
   }
   return {};
+}
+
+Result<std::vector<Denial>> Limiter::denials() const {
+  const auto& maps = kernel_->limiter->maps;
+  std::vector<Denial> found;
+  hg_prefix_key key{};
+  for (const hg_prefix_key* previous = nullptr;; previous = &key) {
+    hg_prefix_key next{};
+    if (bpf_map_get_next_key(bpf_map__fd(maps.denied), previous, &next) != 0) {
+      if (errno == ENOENT) return found;
+      return fail_errno("cannot read map denied", errno);
+    }
+    key = next;
+    hg_denied value{};
+    if (bpf_map_lookup_elem(bpf_map__fd(maps.denied), &key, &value) != 0) continue;
+    hg_deny_reason reason{};
+    (void)bpf_map_lookup_elem(bpf_map__fd(maps.deny_reasons), &key, &reason);  // most have none
+    reason.text[sizeof(reason.text) - 1] = '\0';
+    found.push_back({policy::prefix_of(key), value.until_ns, reason.text});
+  }
 }
 
 void Limiter::set_any_denied(bool is_any) {

@@ -55,20 +55,31 @@ hg_rule_stats sum(const std::vector<hg_rule_stats>& cpus) {
 
 }  // namespace
 
+// Over all the namespaces.
+hg_totals Limiter::totals_of_rule(policy::RuleId id) const {
+  hg_totals sum{};
+  for (const std::uint32_t netns : kernel_->numbers()) {
+    const hg_totals* const one = kernel_->totals.at(netns * HG_MAX_RULES + id);
+    sum.connections += __atomic_load_n(&one->connections, __ATOMIC_RELAXED);
+    sum.clients += __atomic_load_n(&one->clients, __ATOMIC_RELAXED);
+    sum.networks += __atomic_load_n(&one->networks, __ATOMIC_RELAXED);
+  }
+  return sum;
+}
+
 Result<Counts> Limiter::counts() const {
   Counts counts;
   const auto& maps = kernel_->limiter->maps;
   const auto lengths = window_lengths(*kernel_->policy_in_force());
-  TableFill connections{"connections", 0, kernel_->connection_capacity};
+  TableFill connections{"connections", 0, kernel_->settings.tables.connections};
   TableFill clients{"clients", 0, bpf_map__max_entries(maps.clients)};
   for (const auto& [id, length] : lengths) {
-    const auto totals = read_entry<hg_totals>(maps.totals, id);
-    if (!totals) return tl::unexpected(totals.error());
+    const hg_totals totals = totals_of_rule(id);
     const auto stats = read_cpu_entries<hg_rule_stats>(maps.stats, id);
     if (!stats) return tl::unexpected(stats.error());
-    counts.rules[id] = RuleCounts{totals->connections, totals->clients, 0, sum(*stats)};
-    connections.entries += totals->connections;
-    clients.entries += totals->clients + totals->networks;
+    counts.rules[id] = RuleCounts{totals.connections, totals.clients, 0, sum(*stats)};
+    connections.entries += totals.connections;
+    clients.entries += totals.clients + totals.networks;
   }
   // The kernel tells neither how full an LRU map is nor the half-open connections of a whole rule.
   TableFill recent{"recent", 0, bpf_map__max_entries(maps.recent)};
@@ -89,11 +100,12 @@ Result<Counts> Limiter::counts() const {
 }
 
 Result<std::vector<ClientCount>> Limiter::clients() const {
-  using Client = std::tuple<policy::RuleId, IpAddress>;
+  using Client = std::tuple<std::uint32_t, policy::RuleId, IpAddress>;
   std::map<Client, ClientCount> found;
   const auto count_of = [&found](const hg_client_key& key) -> ClientCount& {
     const IpAddress address = to_ip(key.address);
-    ClientCount& client = found[{key.rule, address}];
+    ClientCount& client = found[{key.netns, key.rule, address}];
+    client.netns = key.netns;
     client.rule = key.rule;
     client.address = address;
     return client;

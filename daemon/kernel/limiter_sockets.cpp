@@ -20,6 +20,8 @@ namespace {
 hg_live to_live(const hg_socket& socket) {
   hg_live live{};
   live.cookie = socket.cookie;
+  live.netns_cookie = socket.netns_cookie;
+  live.netns = socket.counted.netns;
   live.opened = socket.counted.opened;
   live.interface = socket.interface;
   live.remote = socket.remote;
@@ -35,11 +37,20 @@ hg_live to_live(const hg_socket& socket) {
 
 }  // namespace
 
-// Runs `program` on all of them, and takes over what it says about each. The caller holds `walks`.
-Result<void> Limiter::run_on(const bpf_program* program, std::vector<hg_socket>& sockets) const {
+Result<void> Limiter::run_once(const bpf_program* program) {
   bpf_sk_lookup context{};
   context.family = AF_INET;
   context.protocol = IPPROTO_TCP;
+  bpf_test_run_opts options{};
+  options.sz = sizeof(options);
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof(context);
+  if (bpf_prog_test_run_opts(bpf_program__fd(program), &options) == 0) return {};
+  return fail_errno(std::string("cannot run program ") + bpf_program__name(program), errno);
+}
+
+// Runs `program` on all of them, and takes over what it says about each. The caller holds `walks`.
+Result<void> Limiter::run_on(const bpf_program* program, std::vector<hg_socket>& sockets) const {
   for (std::size_t first = 0; first < sockets.size(); first += HG_SOCKETS) {
     const std::size_t count = std::min<std::size_t>(HG_SOCKETS, sockets.size() - first);
     std::copy_n(sockets.begin() + static_cast<std::ptrdiff_t>(first), count,
@@ -47,13 +58,9 @@ Result<void> Limiter::run_on(const bpf_program* program, std::vector<hg_socket>&
     const auto told = write_entry(kernel_->limiter->maps.socket_count, std::uint32_t{0},
                                   static_cast<std::uint32_t>(count));
     if (!told) return told;
-    bpf_test_run_opts options{};
-    options.sz = sizeof(options);
-    options.ctx_in = &context;
-    options.ctx_size_in = sizeof(context);
-    if (bpf_prog_test_run_opts(bpf_program__fd(program), &options) != 0) {
-      return fail_errno("cannot run a program on the open connections", errno);
-    }
+    // A pause that has begun must not end before this has: it is bounded.
+    if (kernel_->slots.is_judging_paused()) kernel_->slots.pause_judging();
+    if (auto ran = run_once(program); !ran) return ran;
     std::copy_n(kernel_->sockets.at(0), count,
                 sockets.begin() + static_cast<std::ptrdiff_t>(first));
   }
@@ -61,33 +68,48 @@ Result<void> Limiter::run_on(const bpf_program* program, std::vector<hg_socket>&
 }
 
 // Sockets that died while they were being counted: their end found no entry to undo.
-Result<void> Limiter::forget_the_dead(std::vector<hg_socket> counted) {
+Result<void> Limiter::forget_the_dead(const std::vector<hg_socket>& counted) {
   if (counted.empty()) return {};
-  const auto open = kernel_->socket_list.list();
-  if (!open) return tl::unexpected(open.error());
   std::unordered_set<std::uint64_t> alive;
-  for (const hg_socket& socket : *open) alive.insert(socket.cookie);
+  for (const auto& limited : kernel_->limited()) {
+    const auto open = limited->sockets.list();
+    if (!open) return tl::unexpected(open.error());
+    for (const hg_socket& socket : *open) alive.insert(socket.cookie);
+  }
   std::vector<hg_socket> dead;
   for (const hg_socket& socket : counted) {
     if (alive.count(socket.cookie) > 0) continue;
-    const auto is_open = kernel_->socket_list.is_open(socket);
+    const auto limited = kernel_->find(socket.netns_cookie);
+    if (!limited) continue;  // its namespace has just gone, with all its sockets
+    const auto is_open = limited->sockets.is_open(socket);
     if (!is_open) return tl::unexpected(is_open.error());
     if (!*is_open) dead.push_back(socket);
   }
   return run_on(kernel_->limiter->progs.forget, dead);
 }
 
-Result<std::uint64_t> Limiter::rekey() {
+// The caller holds `walks`. Of all the namespaces, what is open now.
+Result<std::vector<hg_socket>> Limiter::list_open() const {
+  std::vector<hg_socket> all;
+  for (const auto& limited : kernel_->limited()) {
+    const auto listed = limited->list();
+    if (!listed) return fail("cannot list the sockets of " + limited->name, listed.error());
+    all.insert(all.end(), listed->begin(), listed->end());
+  }
+  return all;
+}
+
+Result<std::uint64_t> Limiter::recount() {
   const std::lock_guard lock(kernel_->walks);
   // Who has read the former policy, or began before the hooks were attached, has ended; then every
   // connection that they have counted, or not, is among the open ones.
   if (auto waited = kernel_->slots.wait_for_programs(); !waited) {
     return tl::unexpected(waited.error());
   }
-  auto sockets = kernel_->socket_list.list();
+  auto sockets = list_open();
   if (!sockets) return tl::unexpected(sockets.error());
-  const auto& programs = kernel_->limiter->progs;
-  if (auto done = run_on(programs.reconcile, *sockets); !done) return tl::unexpected(done.error());
+  auto done = run_on(kernel_->limiter->progs.reconcile, *sockets);
+  if (!done) return tl::unexpected(done.error());
   std::uint64_t moved = 0;
   std::vector<hg_socket> counted;
   for (const hg_socket& socket : *sockets) {
@@ -95,16 +117,32 @@ Result<std::uint64_t> Limiter::rekey() {
     counted.push_back(socket);
     if (socket.outcome == HG_SOCKET_MOVED) ++moved;
   }
-  kernel_->slots.set_rekeying(false);
-  if (auto forgotten = forget_the_dead(std::move(counted)); !forgotten) {
+  kernel_->slots.end_judging_pause();
+  if (auto forgotten = forget_the_dead(counted); !forgotten) {
     return tl::unexpected(forgotten.error());
   }
   return moved;
 }
 
+Result<std::uint64_t> Limiter::rekey() {
+  const std::lock_guard change(kernel_->change);
+  if (auto hooked = hook_adopted(); !hooked) return tl::unexpected(hooked.error());
+  return rekey_now();
+}
+
+// The caller holds `change`, and has the adopted hook attached.
+Result<std::uint64_t> Limiter::rekey_now() {
+  kernel_->slots.set_recount_due(true);
+  kernel_->slots.pause_judging();
+  auto moved = recount();
+  kernel_->slots.end_judging_pause();
+  if (moved) kernel_->slots.set_recount_due(false);
+  return moved;
+}
+
 Result<std::vector<hg_live>> Limiter::find(const LiveFilter& filter) const {
   const std::lock_guard lock(kernel_->walks);
-  auto sockets = kernel_->socket_list.list();
+  auto sockets = list_open();
   if (!sockets) return tl::unexpected(sockets.error());
   if (filter.client) {
     std::erase_if(*sockets, [&filter](const hg_socket& socket) {
@@ -118,9 +156,15 @@ Result<std::vector<hg_live>> Limiter::find(const LiveFilter& filter) const {
     const hg_connection& counted = socket.counted;
     if (counted.cookie != socket.cookie || (counted.flags & HG_CONNECTION_REPLY) != 0) continue;
     if (filter.rule != HG_NO_RULE && counted.rule != filter.rule) continue;
+    if (filter.netns_cookie && socket.netns_cookie != *filter.netns_cookie) continue;
     if ((counted.flags & filter.flags) == filter.flags) found.push_back(to_live(socket));
   }
   return found;
+}
+
+Result<bool> Limiter::close(const hg_event& event) const {
+  const auto limited = kernel_->find(event.netns_cookie);
+  return limited ? limited->close(event) : Result<bool>(false);
 }
 
 }  // namespace headgate::kernel

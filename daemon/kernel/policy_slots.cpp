@@ -12,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/kernel/clock.h"
 #include "daemon/kernel/map_io.h"
 
 namespace headgate::kernel {
@@ -20,6 +21,8 @@ namespace {
 using policy::PrefixEntry;
 
 constexpr std::size_t kPorts = 65'536;
+// A daemon that dies while it counts anew leaves the counts out of force for so long at most.
+constexpr std::uint64_t kLongestPauseNs = 5'000'000'000;
 constexpr std::uint32_t kSmallTrie = 4096;
 // With more changes than this it is cheaper to fill a new trie than to change the old one.
 constexpr std::size_t kManyChanges = 4096;
@@ -36,6 +39,20 @@ Result<UniqueFd> make_trie(std::uint32_t capacity) {
                                sizeof(hg_prefix), capacity, &options));
   if (!trie) return fail_errno("cannot make a map of prefixes", errno);
   return trie;
+}
+
+template <typename Value>
+Result<void> open_into(const bpf_map* map, MappedArray<Value>& array) {
+  auto opened = MappedArray<Value>::open(map);
+  if (!opened) return tl::unexpected(opened.error());
+  array = std::move(*opened);
+  return {};
+}
+
+template <std::size_t kSize>
+void write_text(const std::string& from, char (&to)[kSize]) {
+  std::strncpy(to, from.c_str(), kSize - 1);
+  to[kSize - 1] = '\0';
 }
 
 Result<void> write_batch(int trie, const std::vector<PrefixEntry>& entries) {
@@ -55,16 +72,34 @@ Result<void> write_batch(int trie, const std::vector<PrefixEntry>& entries) {
 Result<PolicySlots> PolicySlots::open(const PolicyMaps& maps) {
   PolicySlots slots;
   slots.maps_ = maps;
-  auto control = MappedArray<hg_control>::open(maps.control);
-  if (!control) return tl::unexpected(control.error());
-  auto ports = MappedArray<hg_port>::open(maps.ports);
-  if (!ports) return tl::unexpected(ports.error());
-  auto rules = MappedArray<hg_rule>::open(maps.rules);
-  if (!rules) return tl::unexpected(rules.error());
-  slots.control_ = std::move(*control);
-  slots.ports_ = std::move(*ports);
-  slots.rules_ = std::move(*rules);
+  Result<void> opened = open_into(maps.control, slots.control_);
+  if (opened) opened = open_into(maps.ports, slots.ports_);
+  if (opened) opened = open_into(maps.rules, slots.rules_);
+  if (opened) opened = open_into(maps.groups, slots.groups_);
+  if (opened) opened = open_into(maps.rule_names, slots.rule_names_);
+  if (opened) opened = open_into(maps.group_names, slots.group_names_);
+  if (opened) opened = open_into(maps.state, slots.state_);
+  if (!opened) return tl::unexpected(opened.error());
   return slots;
+}
+
+void PolicySlots::pause_judging() {
+  store(control_.at(0)->recount_until_ns, monotonic_ns() + kLongestPauseNs);
+}
+
+void PolicySlots::set_first_namespace(std::uint64_t cookie, hg_namespace netns) {
+  hg_control* const control = control_.at(0);
+  store(control->netns_cookie, std::uint64_t{0});  // nobody takes the one for the other
+  control->netns = netns;
+  store(control->netns_cookie, cookie);
+}
+
+// A name belongs to its number as long as a rule of the policy in force has it, so what is written
+// here before a change that fails does no harm.
+void PolicySlots::write_names(const policy::Policy& policy) {
+  for (const auto& [name, id] : policy.numbers.rules) write_text(name, rule_names_.at(id)->text);
+  for (const auto& [name, id] : policy.numbers.groups) write_text(name, group_names_.at(id)->text);
+  state_.at(0)->last_rule = policy.numbers.last_rule;
 }
 
 Result<void> PolicySlots::put_in_force(const policy::Policy& policy) {
@@ -72,6 +107,7 @@ Result<void> PolicySlots::put_in_force(const policy::Policy& policy) {
   if (!slot) return tl::unexpected(slot.error());
   write_arrays(*slot, policy);
   if (Result<void> written = write_prefixes(*slot, policy); !written) return written;
+  write_names(policy);
 
   hg_control* const control = control_.at(0);
   store(control->slot, *slot);
@@ -118,6 +154,11 @@ void PolicySlots::write_arrays(std::uint32_t slot, const policy::Policy& policy)
   hg_rule* const rules = rules_.at(std::size_t{slot} * HG_MAX_RULES);
   std::memset(rules, 0, HG_MAX_RULES * sizeof(*rules));
   for (const auto& [id, rule] : policy.rules) rules[id] = rule.limits;
+
+  __u64* const groups = groups_.at(std::size_t{slot} * HG_MAX_GROUPS);
+  std::memset(groups, 0, HG_MAX_GROUPS * sizeof(*groups));
+  for (const auto& [group, rule] : policy.groups) groups[group] = rule;
+  if (!policy.groups.empty()) rules[HG_NO_RULE].flags = HG_HAS_GROUPS;
 }
 
 Result<void> PolicySlots::write_prefixes(std::uint32_t index, const policy::Policy& policy) {

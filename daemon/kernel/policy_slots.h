@@ -21,6 +21,10 @@ struct PolicyMaps {
   const bpf_map* ports = nullptr;
   const bpf_map* rules = nullptr;
   const bpf_map* prefixes = nullptr;
+  const bpf_map* groups = nullptr;
+  const bpf_map* rule_names = nullptr;
+  const bpf_map* group_names = nullptr;
+  const bpf_map* state = nullptr;
 };
 
 // Puts policies in force, each as a whole: it is written into a slot that no program reads, then
@@ -28,6 +32,9 @@ struct PolicyMaps {
 class PolicySlots {
  public:
   static Result<PolicySlots> open(const PolicyMaps& maps);
+  // Of maps that an earlier daemon has written: its policy stays in force. Returns it; what it does
+  // not hold is what only the daemon knows (CompiledRule::index, Numbers::replies).
+  Result<policy::Policy> adopt();
 
   // Returns when every kernel program has ended that runs now (an RCU grace period).
   Result<void> wait_for_programs();
@@ -39,8 +46,15 @@ class PolicySlots {
   }
   // Is there any entry in map `denied`? Without, the programs do not look.
   void set_denied(bool is_any) { store(control_.at(0)->denied, is_any ? 1U : 0U); }
-  // While it is set, nobody is refused by a count.
-  void set_rekeying(bool is_on) { store(control_.at(0)->is_rekeying, is_on ? 1U : 0U); }
+  // Until end_judging_pause(), but for a bounded time, nobody is refused by a count.
+  void pause_judging();
+  bool is_judging_paused() const { return control_.at(0)->recount_until_ns != 0; }
+  void end_judging_pause() { store(control_.at(0)->recount_until_ns, std::uint64_t{0}); }
+  // Remembered over restarts: counting the connections anew has begun and not ended.
+  void set_recount_due(bool is_due) { store(control_.at(0)->is_recount_due, is_due ? 1U : 0U); }
+  bool is_recount_due() const { return control_.at(0)->is_recount_due != 0; }
+  // The namespace that need not be looked up; cookie 0: none.
+  void set_first_namespace(std::uint64_t cookie, hg_namespace netns);
   void set_wall_offset(std::int64_t ns) {
     __atomic_store_n(&control_.at(0)->wall_offset_ns, ns, __ATOMIC_RELEASE);
   }
@@ -55,8 +69,13 @@ class PolicySlots {
     std::vector<policy::PrefixEntry> prefixes;  // that are in it, sorted
   };
 
-  static void store(__u32& to, __u32 value) { __atomic_store_n(&to, value, __ATOMIC_RELEASE); }
+  template <typename T, typename Value>
+  static void store(T& to, Value value) {
+    __atomic_store_n(&to, static_cast<T>(value), __ATOMIC_RELEASE);
+  }
   Result<std::uint32_t> find_free();
+  Result<std::vector<policy::PrefixEntry>> read_prefixes(std::uint32_t slot) const;
+  void write_names(const policy::Policy& policy);
   void write_arrays(std::uint32_t slot, const policy::Policy& policy);
   Result<void> write_prefixes(std::uint32_t slot, const policy::Policy& policy);
   static Result<void> update_trie(Slot& slot, const std::vector<policy::PrefixEntry>& wanted);
@@ -66,6 +85,10 @@ class PolicySlots {
   MappedArray<hg_control> control_;
   MappedArray<hg_port> ports_;
   MappedArray<hg_rule> rules_;
+  MappedArray<__u64> groups_;
+  MappedArray<hg_rule_name> rule_names_;
+  MappedArray<hg_group_name> group_names_;
+  MappedArray<hg_state> state_;
   std::array<Slot, HG_POLICY_SLOTS> slots_;
 };
 

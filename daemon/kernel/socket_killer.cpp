@@ -1,46 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/kernel/socket_killer.h"
 
-#include <arpa/inet.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
 
+#include "daemon/kernel/diag_request.h"
+
 namespace headgate::kernel {
 namespace {
-
-constexpr std::uint32_t kAnyState = 0xffffffffU;
-
-struct Request {
-  nlmsghdr header{};
-  inet_diag_req_v2 query{};
-};
-
-Request make_request(const hg_event& event, std::uint32_t sequence) {
-  Request request;
-  request.header.nlmsg_len = sizeof(request);
-  request.header.nlmsg_type = SOCK_DESTROY;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-  request.header.nlmsg_seq = sequence;
-  // AF_INET6 finds IPv4 sockets as well when both addresses are IPv4-mapped, as ours are.
-  request.query.sdiag_family = AF_INET6;
-  request.query.sdiag_protocol = IPPROTO_TCP;
-  request.query.idiag_states = kAnyState;
-  inet_diag_sockid& id = request.query.id;
-  id.idiag_sport = htons(event.local_port);
-  id.idiag_dport = htons(event.remote_port);
-  id.idiag_if = event.interface;
-  std::memcpy(id.idiag_src, &event.local, sizeof(id.idiag_src));
-  std::memcpy(id.idiag_dst, &event.remote, sizeof(id.idiag_dst));
-  id.idiag_cookie[0] = static_cast<std::uint32_t>(event.socket_cookie);
-  id.idiag_cookie[1] = static_cast<std::uint32_t>(event.socket_cookie >> 32);
-  return request;
-}
 
 // The errno in the kernel's acknowledgement of request `sequence`, 0 if it was carried out.
 Result<int> read_acknowledgement(int netlink, std::uint32_t sequence) {
@@ -76,7 +46,8 @@ Result<SocketKiller> SocketKiller::open(const NetworkNamespace& netns) {
 }
 
 Result<bool> SocketKiller::destroy(const hg_event& event) {
-  const Request request = make_request(event, ++sequence_);
+  DiagRequest request = make_diag_request(SOCK_DESTROY, NLM_F_ACK, ++sequence_);
+  ask_for(event, event.socket_cookie, request);
   if (send(netlink_.get(), &request, sizeof(request), 0) != sizeof(request)) {
     return fail_errno("cannot send SOCK_DESTROY", errno);
   }

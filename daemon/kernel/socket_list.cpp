@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/kernel/socket_list.h"
 
-#include <arpa/inet.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,8 +8,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <set>
+
+#include "daemon/kernel/diag_request.h"
 
 namespace headgate::kernel {
 namespace {
@@ -27,11 +24,6 @@ constexpr std::uint32_t kOpenStates = state(TCP_ESTABLISHED) | state(TCP_FIN_WAI
 // What is left of a closed connection is shown in state FIN_WAIT2 or TIME_WAIT, with this timer.
 constexpr int kTimeWaitTimer = 3;
 constexpr __u16 kCgroupAttribute = 21;  // INET_DIAG_CGROUP_ID, Linux 5.8
-
-struct Request {
-  nlmsghdr header{};
-  inet_diag_req_v2 query{};
-};
 
 hg_address to_address(int family, const __be32 (&words)[4]) {
   hg_address address{};
@@ -104,13 +96,8 @@ Result<SocketList> SocketList::open(const NetworkNamespace& netns, const Cgroup&
 }
 
 Result<void> SocketList::dump(int family, std::uint32_t states, std::vector<hg_socket>& found) {
-  Request request;
-  request.header.nlmsg_len = sizeof(request);
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  request.header.nlmsg_seq = ++sequence_;
+  DiagRequest request = make_diag_request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, ++sequence_);
   request.query.sdiag_family = static_cast<__u8>(family);
-  request.query.sdiag_protocol = IPPROTO_TCP;
   request.query.idiag_states = states;
   if (send(netlink_.get(), &request, sizeof(request), 0) != sizeof(request)) {
     return fail_errno("cannot ask for the open sockets", errno);
@@ -136,39 +123,15 @@ Result<void> SocketList::dump(int family, std::uint32_t states, std::vector<hg_s
   }
 }
 
-// The ids of the counted group and all below it: the inode numbers of their directories.
-Result<std::set<std::uint64_t>> SocketList::list_groups() const {
-  std::set<std::uint64_t> ids;
-  const auto add = [&ids](const std::string& path) {
-    struct stat status {};
-    if (stat(path.c_str(), &status) == 0) ids.insert(status.st_ino);
-  };
-  add(cgroup_path_);
-  std::error_code error;
-  // A group that goes meanwhile is no error.
-  for (std::filesystem::recursive_directory_iterator entry(cgroup_path_, error), end; entry != end;
-       entry.increment(error)) {
-    if (error) break;
-    if (entry->is_directory(error)) add(entry->path());
-  }
-  return ids;
-}
-
 // Accepted, rather than connected to somewhere: its port has a listener. (The kernel gives no such
 // port to sockets that connect. A server that has stopped listening is taken for one of those.)
 Result<void> SocketList::mark_ours(std::vector<hg_socket>& sockets) {
-  std::vector<hg_socket> listeners;
-  for (const int family : {AF_INET, AF_INET6}) {
-    if (auto listed = dump(family, state(TCP_LISTEN), listeners); !listed) return listed;
-  }
+  const auto listeners = list_listeners();
+  if (!listeners) return tl::unexpected(listeners.error());
   std::set<std::uint16_t> listening;
-  for (const hg_socket& listener : listeners) listening.insert(listener.local_port);
+  for (const hg_socket& listener : *listeners) listening.insert(listener.local_port);
   std::set<std::uint64_t> groups;
-  if (!is_root_group_) {
-    auto listed = list_groups();
-    if (!listed) return tl::unexpected(listed.error());
-    groups = *std::move(listed);
-  }
+  if (!is_root_group_) groups = list_cgroups(cgroup_path_);
   for (hg_socket& socket : sockets) {
     const std::uint64_t group = socket.counted.cookie;
     socket.counted.cookie = 0;
@@ -177,6 +140,16 @@ Result<void> SocketList::mark_ours(std::vector<hg_socket>& sockets) {
     socket.is_ours = is_accepted && is_counted ? 1 : 0;
   }
   return {};
+}
+
+Result<std::vector<hg_socket>> SocketList::list_listeners() {
+  std::vector<hg_socket> listeners;
+  for (const int family : {AF_INET, AF_INET6}) {
+    if (auto listed = dump(family, state(TCP_LISTEN), listeners); !listed) {
+      return tl::unexpected(listed.error());
+    }
+  }
+  return listeners;
 }
 
 Result<std::vector<hg_socket>> SocketList::list() {
@@ -191,23 +164,8 @@ Result<std::vector<hg_socket>> SocketList::list() {
 }
 
 Result<bool> SocketList::is_open(const hg_socket& socket) {
-  Request request;
-  request.header.nlmsg_len = sizeof(request);
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.header.nlmsg_flags = NLM_F_REQUEST;
-  request.header.nlmsg_seq = ++sequence_;
-  // AF_INET6 finds IPv4 sockets as well when both addresses are IPv4-mapped, as ours are.
-  request.query.sdiag_family = AF_INET6;
-  request.query.sdiag_protocol = IPPROTO_TCP;
-  request.query.idiag_states = ~0U;
-  inet_diag_sockid& id = request.query.id;
-  id.idiag_sport = htons(socket.local_port);
-  id.idiag_dport = htons(socket.remote_port);
-  id.idiag_if = socket.interface;
-  std::memcpy(id.idiag_src, &socket.local, sizeof(id.idiag_src));
-  std::memcpy(id.idiag_dst, &socket.remote, sizeof(id.idiag_dst));
-  id.idiag_cookie[0] = static_cast<std::uint32_t>(socket.cookie);
-  id.idiag_cookie[1] = static_cast<std::uint32_t>(socket.cookie >> 32);
+  DiagRequest request = make_diag_request(SOCK_DIAG_BY_FAMILY, 0, ++sequence_);
+  ask_for(socket, socket.cookie, request);
   if (send(netlink_.get(), &request, sizeof(request), 0) != sizeof(request)) {
     return fail_errno("cannot ask for a socket", errno);
   }

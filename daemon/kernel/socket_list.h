@@ -26,12 +26,13 @@ class SocketList {
 
   // `is_ours` is set for those that this host has accepted and whose group is counted.
   Result<std::vector<hg_socket>> list();
+  // The sockets that listen; `counted.cookie` is the number of each one's cgroup.
+  Result<std::vector<hg_socket>> list_listeners();
   // Is exactly this socket still open?
   Result<bool> is_open(const hg_socket& socket);
 
  private:
   Result<void> dump(int family, std::uint32_t states, std::vector<hg_socket>& found);
-  Result<std::set<std::uint64_t>> list_groups() const;
   Result<void> mark_ours(std::vector<hg_socket>& sockets);
 
   UniqueFd netlink_;

@@ -47,7 +47,7 @@ bool DenyBook::holds(const Prefix& cidr, const Clocks& now) const {
 
 void DenyBook::follow(const Prefix& cidr, const Clocks& now, Orders& orders) {
   if (holds(cidr, now)) {
-    orders.deny.push_back({cidr, entries_.at(cidr).until_boot_ns});
+    orders.deny.push_back({cidr, entries_.at(cidr).until_boot_ns, entries_.at(cidr).reason});
     stopped_.erase(cidr);
   } else {
     orders.stop.push_back(cidr);
@@ -88,6 +88,14 @@ DenyBook::Orders DenyBook::undo(const Orders& added, const Clocks& now) {
   return orders;
 }
 
+void DenyBook::restore(const std::vector<kernel::Denial>& denials, const Clocks& now) {
+  for (const kernel::Denial& denial : denials) {
+    Claim claim{denial.reason, std::nullopt, denial.until_ns};
+    if (denial.until_ns != HG_FOR_GOOD) claim.until = now.to_wall(denial.until_ns);
+    entries_[denial.cidr] = std::move(claim);
+  }
+}
+
 DenyBook::Orders DenyBook::remove(const std::vector<Prefix>& cidrs, const Clocks& now,
                                   DenyReport& report) {
   Orders orders;
@@ -110,7 +118,9 @@ DenyBook::Orders DenyBook::expire(const Clocks& now) {
 DenyBook::Orders DenyBook::everything() const {
   Orders orders;
   orders.deny.reserve(entries_.size());
-  for (const auto& [cidr, claim] : entries_) orders.deny.push_back({cidr, claim.until_boot_ns});
+  for (const auto& [cidr, claim] : entries_) {
+    orders.deny.push_back({cidr, claim.until_boot_ns, claim.reason});
+  }
   orders.stop.assign(stopped_.begin(), stopped_.end());
   return orders;
 }

@@ -52,6 +52,8 @@ class DenyBook {
   Orders add(const std::vector<DenyEntry>& entries, const Clocks& now, DenyReport& report);
   // Takes back what add() did last, newest first, with nothing in between.
   Orders undo(const Orders& added, const Clocks& now);
+  // What the kernel holds since an earlier process.
+  void restore(const std::vector<kernel::Denial>& denials, const Clocks& now);
   Orders remove(const std::vector<Prefix>& cidrs, const Clocks& now, DenyReport& report);
   // Forgets what has expired.
   Orders expire(const Clocks& now);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/ip.h"
+#include "daemon/kernel/live.h"
 #include "daemon/policy/policy.h"
 
 namespace headgate::manage {

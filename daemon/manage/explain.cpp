@@ -53,7 +53,7 @@ std::uint8_t to_length(std::uint32_t prefix_bits) {
 
 Level to_level(const hg_explanation& found, std::size_t level, std::uint32_t limit,
                const hg_rate& rate) {
-  const hg_explained_level& counted = found.levels[level];
+  const hg_level_state& counted = found.levels[level];
   Level told;
   told.connections = counted.connections;
   told.half_open = counted.half_open;

@@ -20,6 +20,7 @@ void keep_fixed(const config::Config& from, config::Config& to) {
   to.netns = from.netns;
   to.watch = from.watch;
   to.max_replies = from.max_replies;
+  to.pin_dir = from.pin_dir;
 }
 
 std::vector<config::Setting> together(const std::vector<config::Setting>& persistent,
@@ -48,36 +49,53 @@ bool remove_setting(std::vector<config::Setting>& settings, const std::string& r
 }  // namespace
 
 Result<std::unique_ptr<LiveManager>> LiveManager::start(
-    Source source, std::shared_ptr<const kernel::NetworkNamespace> netns,
-    const kernel::Cgroup& cgroup) {
-  auto policy = policy::compile(source.config, source.path);
-  if (!policy) return tl::unexpected(policy.error());
+    Source source, kernel::PinDirectory pins, std::shared_ptr<const kernel::Cgroup> cgroup,
+    const std::function<Result<void>()>& on_loaded) {
   std::unique_ptr<LiveManager> manager(new LiveManager);
-  manager->netns_ = netns;
-  auto killer = kernel::SocketKiller::open(*netns);
-  if (!killer) return tl::unexpected(killer.error());
-  manager->killer_ = std::make_unique<kernel::SocketKiller>(std::move(*killer));
-
-  const auto compiled = std::make_shared<const policy::Policy>(*std::move(policy));
-  auto limiter = kernel::Limiter::start(compiled, source.config, netns, cgroup);
+  const config::Config& config = source.config;
+  auto namespaces = manager->open_namespaces(config.netns, config.tables.namespaces);
+  if (!namespaces) return tl::unexpected(namespaces.error());
+  const auto compile =
+      [&source](const policy::Numbers& former) -> Result<std::shared_ptr<const policy::Policy>> {
+    auto policy = policy::compile(source.config, source.path, former);
+    if (!policy) return tl::unexpected(policy.error());
+    return std::make_shared<const policy::Policy>(*std::move(policy));
+  };
+  auto limiter = kernel::Limiter::start(
+      std::move(pins),
+      {config.tables, config.max_replies, config.netns.share_counts, std::move(cgroup)},
+      *namespaces, compile, find_groups);
   if (!limiter) return tl::unexpected(limiter.error());
   manager->limiter_ = std::make_unique<kernel::Limiter>(std::move(*limiter));
-  manager->in_force_ = std::make_shared<const InForce>(InForce{source.config, compiled, nullptr});
-
-  LiveManager* const raw = manager.get();
-  auto replies = reply::ReplyServer::start(
-      source.config.max_replies,
-      [raw](const reply::Refused& refused) { return raw->when_again(refused); });
-  if (!replies) return tl::unexpected(replies.error());
-  manager->replies_ = std::make_unique<reply::ReplyServer>(std::move(*replies));
-  if (auto opened = manager->open_replies(*compiled); !opened) {
-    return tl::unexpected(opened.error());
+  manager->in_force_ =
+      std::make_shared<const InForce>(InForce{config, manager->limiter_->policy(), nullptr});
+  Result<void> begun = on_loaded();
+  if (begun) begun = manager->begin(config);
+  if (!begun) {
+    // What was in force before cannot be put back, but what was not there must not stay.
+    if (manager->limiter_->is_first()) (void)manager->limiter_->detach();
+    return tl::unexpected(begun.error());
   }
   const Clocks now = Clocks::now();
   manager->wall_clock_offset_ns_ = now.wall_clock_offset_ns();
   manager->source_ = std::move(source);
   manager->reload_status_ = {manager->limiter_->generation(), true, now.wall, {}};
   return manager;
+}
+
+// All that a start has to do once the kernel has the policy.
+Result<void> LiveManager::begin(const config::Config& config) {
+  const auto denials = limiter_->denials();
+  if (!denials) return tl::unexpected(denials.error());
+  deny_book_.restore(*denials, Clocks::now());
+  denied_count_ = denials->size();
+  limiter_->set_any_denied(!denials->empty());
+  auto replies = reply::ReplyServer::start(
+      config.max_replies, [this](const reply::Refused& refused) { return when_again(refused); });
+  if (!replies) return tl::unexpected(replies.error());
+  replies_ = std::make_unique<reply::ReplyServer>(std::move(*replies));
+  complain(group_complaint_, follow_groups());
+  return open_replies(*in_force_->policy);
 }
 
 LiveManager::~LiveManager() {
@@ -99,57 +117,63 @@ std::string LiveManager::rule_name(policy::RuleId id) const {
   return "?";
 }
 
-// --- changes; the caller of the private ones holds changes_
-// ----------------------------------------
+// Changes. The caller of the private ones holds changes_.
+
+Result<void> LiveManager::open_reply(const kernel::NamedNamespace& netns,
+                                     const config::Reply& reply, std::uint32_t number) {
+  const auto key = std::pair(netns.netns->cookie(), number);
+  if (open_replies_.count(key) > 0) return {};
+  reply::Listeners listeners;
+  auto opened = netns.netns->run_inside([&listeners]() -> Result<void> {
+    auto found = reply::open_listeners();
+    if (!found) return tl::unexpected(found.error());
+    listeners = std::move(*found);
+    return {};
+  });
+  if (!opened) return opened;
+  const kernel::ListenerFds fds{listeners.ipv4.get(), listeners.ipv6.get()};
+  const std::uint32_t slot = ++last_reply_slot_;
+  // The server first: once the kernel knows them, clients come.
+  auto added = replies_->add(slot, reply, std::move(listeners));
+  if (!added) return added;
+  if (auto set = limiter_->set_reply_listeners(key.first, number, fds); !set) {
+    replies_->remove(slot);
+    return set;
+  }
+  open_replies_[key] = slot;
+  return {};
+}
 
 Result<void> LiveManager::open_replies(const policy::Policy& policy) {
-  for (const auto& [reply, number] : policy.numbers.replies) {
-    if (std::count(open_replies_.begin(), open_replies_.end(), number) > 0) continue;
-    reply::Listeners listeners;
-    auto opened = netns_->run_inside([&listeners]() -> Result<void> {
-      auto found = reply::open_listeners();
-      if (!found) return tl::unexpected(found.error());
-      listeners = std::move(*found);
-      return {};
-    });
-    if (!opened) return opened;
-    const kernel::ListenerFds fds{listeners.ipv4.get(), listeners.ipv6.get()};
-    // The server first: once the kernel knows them, clients come.
-    auto added = replies_->add(number, reply, std::move(listeners));
-    if (!added) return added;
-    if (auto set = limiter_->set_reply_listeners(number, fds); !set) {
-      replies_->remove(number);
-      return set;
+  for (const kernel::NamedNamespace& netns : limiter_->namespaces()) {
+    for (const auto& [reply, number] : policy.numbers.replies) {
+      if (auto opened = open_reply(netns, reply, number); !opened) return opened;
     }
-    open_replies_.push_back(number);
   }
   return {};
 }
 
+// Those that the policy does not use, or whose namespace is limited no more.
 void LiveManager::close_replies(const policy::Policy& policy) {
-  const auto is_used = [&policy](std::uint32_t number) {
-    return std::any_of(policy.numbers.replies.begin(), policy.numbers.replies.end(),
-                       [number](const auto& reply) { return reply.second == number; });
-  };
-  for (auto number = open_replies_.begin(); number != open_replies_.end();) {
-    if (is_used(*number)) {
-      ++number;
-      continue;
-    }
-    replies_->remove(*number);
-    number = open_replies_.erase(number);
-  }
+  std::set<std::uint64_t> limited;
+  for (const auto& netns : limiter_->namespaces()) limited.insert(netns.netns->cookie());
+  std::set<std::uint32_t> used;
+  for (const auto& [reply, number] : policy.numbers.replies) used.insert(number);
+  std::erase_if(open_replies_, [&](const auto& open) {
+    const auto& [cookie, number] = open.first;
+    if (limited.count(cookie) > 0 && used.count(number) > 0) return false;
+    replies_->remove(open.second);
+    return true;
+  });
 }
 
-Result<ReloadReport> LiveManager::put_in_force(Source next) {
-  const auto begin = Clock::now();
+Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy policy,
+                                               Clock::time_point begin) {
   const auto now = in_force();
   ReloadReport report;
   report.changes = config::difference(now->config, next.config);
   keep_fixed(now->config, next.config);
-  auto policy = policy::compile(next.config, next.path, now->policy->numbers);
-  if (!policy) return tl::unexpected(policy.error());
-  const auto compiled = std::make_shared<const policy::Policy>(*std::move(policy));
+  const auto compiled = std::make_shared<const policy::Policy>(std::move(policy));
   if (auto opened = open_replies(*compiled); !opened) {
     close_replies(*now->policy);
     return tl::unexpected(opened.error());
@@ -165,6 +189,7 @@ Result<ReloadReport> LiveManager::put_in_force(Source next) {
     in_force_ = std::make_shared<const InForce>(InForce{next.config, compiled, now->policy});
   }
   close_replies(*compiled);
+  complain(group_complaint_, follow_groups());
   source_ = std::move(next);
   report.generation = changed->generation;
   report.rekeyed = changed->rekeyed;
@@ -189,7 +214,8 @@ void LiveManager::note_reload(const Result<ReloadReport>& report) {
 
 Result<ReloadReport> LiveManager::reload() {
   const std::lock_guard lock(changes_);
-  return reload_from(Source::load(source_.path), Clock::now());
+  const auto begin = Clock::now();
+  return reload_from(Source::load(source_.path), begin);
 }
 
 Result<std::optional<ReloadReport>> LiveManager::reload_if_changed() {
@@ -200,21 +226,21 @@ Result<std::optional<ReloadReport>> LiveManager::reload_if_changed() {
       has_same(source->persistent, source_.persistent)) {
     return std::nullopt;
   }
-  auto report = reload_from(std::move(source), begin);
-  if (!report) return tl::unexpected(report.error());
-  return *report;
+  return reload_from(std::move(source), begin);
 }
 
-// The caller holds changes_.
 Result<ReloadReport> LiveManager::reload_from(Result<Source> source, Clock::time_point begin) {
-  Result<ReloadReport> report =
-      source ? put_in_force(*std::move(source))
-             : Result<ReloadReport>(tl::unexpected(std::move(source).error()));
-  if (report) {
-    report->took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
-  }
+  auto report = source.and_then([&](Source& next) -> Result<ReloadReport> {
+    auto policy = compile(next);
+    if (!policy) return tl::unexpected(policy.error());
+    return put_in_force(std::move(next), *std::move(policy), begin);
+  });
   note_reload(report);
   return report;
+}
+
+Result<policy::Policy> LiveManager::compile(const Source& source) const {
+  return policy::compile(source.config, source.path, in_force()->policy->numbers);
 }
 
 Result<ReloadReport> LiveManager::set(const config::Setting& setting, bool persist) {
@@ -223,9 +249,6 @@ Result<ReloadReport> LiveManager::set(const config::Setting& setting, bool persi
   config::put_setting(persist ? next.persistent : next.transient, setting);
   // A later `set` without persist must not hide the value that is to stay.
   if (persist) remove_setting(next.transient, setting.rule, setting.key);
-  auto config = config::parse(next.text, next.path, together(next.persistent, next.transient));
-  if (!config) return tl::unexpected(config.error());
-  next.config = *std::move(config);
   return put_settings(std::move(next), persist);
 }
 
@@ -240,26 +263,26 @@ Result<ReloadReport> LiveManager::unset(const std::string& rule, const std::stri
                                           (persist ? "" : " (or only with --persist)") +
                                           "; see headgatectl diff");
   }
-  auto config = config::parse(next.text, next.path, together(next.persistent, next.transient));
-  if (!config) return tl::unexpected(config.error());
-  next.config = *std::move(config);
   return put_settings(std::move(next), was_persistent);
 }
 
-// The set file first: what cannot be kept is not put in force. If it cannot be put in force, the
-// file is as before.
+// Reads the settings into the configuration and puts it in force. The set file first: what cannot
+// be kept is not put in force. If it cannot be put in force, the file is as before.
 Result<ReloadReport> LiveManager::put_settings(Source next, bool persist) {
+  const auto begin = Clock::now();
+  auto config = config::parse(next.text, next.path, together(next.persistent, next.transient));
+  if (!config) return tl::unexpected(config.error());
+  next.config = *std::move(config);
+  auto policy = compile(next);
+  if (!policy) return tl::unexpected(policy.error());
   const std::string file = config::settings_path(next.path);
   const std::vector<config::Setting> former = source_.persistent;
-  if (auto good = policy::compile(next.config, next.path, in_force()->policy->numbers); !good) {
-    return tl::unexpected(good.error());
-  }
   if (persist) {
     if (auto saved = config::save_settings(file, next.persistent); !saved) {
       return tl::unexpected(saved.error());
     }
   }
-  Result<ReloadReport> report = put_in_force(std::move(next));
+  Result<ReloadReport> report = put_in_force(std::move(next), *std::move(policy), begin);
   if (!report && persist) {
     if (auto restored = config::save_settings(file, former); !restored) {
       return fail("cannot put in force, nor take back " + file, report.error());

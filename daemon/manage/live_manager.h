@@ -3,14 +3,17 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "daemon/kernel/cgroup.h"
 #include "daemon/kernel/limiter.h"
-#include "daemon/kernel/netns.h"
-#include "daemon/kernel/socket_killer.h"
+#include "daemon/kernel/pin_directory.h"
 #include "daemon/manage/deny_book.h"
 #include "daemon/manage/manager.h"
 #include "daemon/manage/source.h"
@@ -21,10 +24,11 @@ namespace headgate::manage {
 // The Manager of the running daemon.
 class LiveManager final : public Manager {
  public:
-  // Puts the source in force.
-  static Result<std::unique_ptr<LiveManager>> start(
-      Source source, std::shared_ptr<const kernel::NetworkNamespace> netns,
-      const kernel::Cgroup& cgroup);
+  // Takes over what is pinned there, or begins anew, and puts the source in force. `on_loaded` is
+  // called when the kernel has all, before any thread is started; its error ends the start.
+  static Result<std::unique_ptr<LiveManager>> start(Source source, kernel::PinDirectory pins,
+                                                    std::shared_ptr<const kernel::Cgroup> cgroup,
+                                                    const std::function<Result<void>()>& on_loaded);
   ~LiveManager() override;
 
   Result<ReloadReport> reload() override;
@@ -36,6 +40,7 @@ class LiveManager final : public Manager {
   Result<DenyReport> deny_remove(const std::vector<Prefix>& cidrs) override;
   Result<std::vector<DenyListed>> deny_list() const override;
   Result<EvictReport> evict(const Prefix& cidr, const std::string& rule, bool only_excess) override;
+  Result<VerifyReport> verify(bool repair) override;
   Result<Explanation> explain(const IpAddress& client, const Target& target) const override;
   Result<observe::Snapshot> snapshot() const override;
   Result<std::vector<observe::ClientSnapshot>> clients(
@@ -50,6 +55,12 @@ class LiveManager final : public Manager {
   std::string rule_name(policy::RuleId id) const;
   // Call it about once a second: forgets what has expired.
   void tick();
+  // Call it about once a second, where it may take its time: follows network namespaces and groups
+  // of processes that come and go.
+  void follow_host();
+  // Call it about once a minute, there: verify(), and what is to be said about it.
+  void check_counts();
+  config::Config config() const { return in_force()->config; }
   // For the thread that carries out events.
   kernel::Limiter& limiter() { return *limiter_; }
 
@@ -66,18 +77,28 @@ class LiveManager final : public Manager {
   LiveManager() = default;
   std::shared_ptr<const InForce> in_force() const;
   Result<ReloadReport> reload_from(Result<Source> source, Clock::time_point begin);
-  Result<ReloadReport> put_in_force(Source next);
+  Result<policy::Policy> compile(const Source& source) const;
+  Result<ReloadReport> put_in_force(Source next, policy::Policy policy, Clock::time_point begin);
   Result<ReloadReport> put_settings(Source next, bool persist);
   Result<void> open_replies(const policy::Policy& policy);
+  Result<void> open_reply(const kernel::NamedNamespace& netns, const config::Reply& reply,
+                          std::uint32_t number);
   void close_replies(const policy::Policy& policy);
+  Result<std::vector<kernel::NamedNamespace>> open_namespaces(const config::Namespaces& wanted,
+                                                              std::size_t at_most);
+  Result<void> begin(const config::Config& config);
+  static void complain(std::string& last, const Result<void>& done);
+  Result<void> follow_namespaces();
+  static std::vector<kernel::GroupCgroup> find_groups(const policy::Policy& policy);
+  Result<void> follow_groups();
   Result<void> follow(const DenyBook::Orders& orders);
   Result<EvictReport> close(const std::vector<hg_live>& connections);
   void note_reload(const Result<ReloadReport>& report);
   Result<hg_explanation> ask(const IpAddress& client, const Target& target,
                              const InForce& now) const;
+  Result<std::uint64_t> find_netns(const std::string& name) const;
   std::chrono::seconds when_again(const reply::Refused& refused) const;
 
-  std::shared_ptr<const kernel::NetworkNamespace> netns_;
   std::unique_ptr<kernel::Limiter> limiter_;
   observe::EventHub hub_;
 
@@ -89,12 +110,19 @@ class LiveManager final : public Manager {
   bool must_rekey_ = false;                   // connections have to be counted anew
   std::atomic<std::size_t> denied_count_{0};  // entries of the book
   mutable std::mutex book_;                   // guards deny_book_; held for an instant
-  std::unique_ptr<kernel::SocketKiller> killer_;
-  std::vector<std::uint32_t> open_replies_;
+  // The sockets of replies: the namespace's cookie, the reply's number, and the server's own name
+  // for them.
+  std::map<std::pair<std::uint64_t, std::uint32_t>, std::uint32_t> open_replies_;
+  std::uint32_t last_reply_slot_ = 0;
+  std::map<std::uint64_t, std::uint64_t> followed_;  // namespaces: cookies by inode
+  std::set<std::uint64_t> missing_;                  // inodes that were not found last time
+  std::string namespace_complaint_;                  // said last: not again every second
+  std::string group_complaint_;
 
   mutable std::mutex pointers_;  // held for an instant; guards what follows
   std::shared_ptr<const InForce> in_force_;
   ReloadStatus reload_status_;
+  std::map<std::string, std::uint64_t> count_drift_;  // by rule, as the last check found it
 
   std::unique_ptr<reply::ReplyServer> replies_;  // asks the limiter: gone before it
 };

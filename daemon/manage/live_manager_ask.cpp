@@ -20,6 +20,13 @@ Result<observe::Snapshot> LiveManager::snapshot() const {
   auto snapshot = observe::take_snapshot(now->config, *now->policy, *limiter_);
   if (!snapshot) return snapshot;
   const ReloadStatus status = reload_status();
+  {
+    const std::lock_guard lock(pointers_);
+    for (observe::RuleSnapshot& rule : snapshot->rules) {
+      const auto drift = count_drift_.find(rule.name);
+      if (drift != count_drift_.end()) rule.count_drift = drift->second;
+    }
+  }
   snapshot->config = {status.generation, status.was_good, status.time, status.error};
   const reply::Counts replies = replies_->counts();
   snapshot->replies_open = replies.open;
@@ -42,14 +49,26 @@ ReloadStatus LiveManager::reload_status() const {
   return reload_status_;
 }
 
+Result<std::uint64_t> LiveManager::find_netns(const std::string& name) const {
+  if (const auto cookie = limiter_->find_netns(name)) return *cookie;
+  if (name.empty()) return fail(ErrorCode::kNotFound, "no network namespace is limited now");
+  std::string known;
+  for (const auto& netns : limiter_->namespaces())
+    known += (known.empty() ? "" : ", ") + netns.name;
+  return fail(ErrorCode::kNotFound,
+              "no network namespace '" + name + "' is limited; there are: " + known);
+}
+
 // For a rule: a SYN to whatever address and port of it a client of that family can reach.
 Result<hg_explanation> LiveManager::ask(const IpAddress& client, const Target& target,
                                         const InForce& now) const {
   const IpFamily family = client.family();
+  const auto netns = find_netns(target.netns);
+  if (!netns) return tl::unexpected(netns.error());
   if (target.rule.empty()) {
     const IpAddress server = target.server.value_or(loopback(family));
     const std::uint16_t port = target.port.value_or(0);
-    auto found = limiter_->explain(client, server, port);
+    auto found = limiter_->explain(*netns, client, server, port);
     if (found && found->rule == HG_NO_RULE) {
       return fail(ErrorCode::kNotFound, "no rule covers port " + std::to_string(port) + " of " +
                                             server.to_string() +
@@ -63,9 +82,10 @@ Result<hg_explanation> LiveManager::ask(const IpAddress& client, const Target& t
   const policy::RuleId id = now.policy->numbers.rules.at(target.rule);
   const config::Rule& rule = now.config.rules[now.policy->rules.at(id).index];
   for (const config::Listen& listen : rule.listen) {
+    if (listen.is_group()) continue;  // whose ports are not known here
     const IpAddress server = listen.address ? listen.address->address : loopback(family);
     if (server.family() != family) continue;
-    auto found = limiter_->explain(client, server, listen.first_port);
+    auto found = limiter_->explain(*netns, client, server, listen.first_port);
     if (!found) return found;
     if (found->rule == id) return found;
   }
@@ -100,7 +120,8 @@ Result<Explanation> LiveManager::explain(const IpAddress& client, const Target& 
 std::chrono::seconds LiveManager::when_again(const reply::Refused& refused) const {
   constexpr std::chrono::seconds kUnknown{1};
   const auto now = in_force();
-  const auto found = limiter_->explain(refused.client, refused.server, refused.port);
+  const auto found =
+      limiter_->explain(refused.netns_cookie, refused.client, refused.server, refused.port);
   if (!found) return kUnknown;
   const auto rule = now->policy->rules.find(static_cast<policy::RuleId>(found->rule));
   return rule == now->policy->rules.end() ? kUnknown : retry_after(*found, rule->second.limits);

@@ -164,7 +164,7 @@ Result<EvictReport> LiveManager::evict(const Prefix& cidr, const std::string& ru
 Result<EvictReport> LiveManager::close(const std::vector<hg_live>& connections) {
   EvictReport report;
   for (const hg_live& connection : connections) {
-    const auto destroyed = killer_->destroy(kernel::order_to_close(connection));
+    const auto destroyed = limiter_->close(kernel::order_to_close(connection));
     if (!destroyed) {
       return fail("closed " + std::to_string(report.closed) + " of " +
                       std::to_string(connections.size()) + " connections",

@@ -47,6 +47,21 @@ struct DenyReport {
   std::uint64_t evicted = 0;  // connections closed, with `evict`
 };
 
+// A counter that says something else than the open sockets.
+struct Drift {
+  std::string netns;  // as the configuration names it
+  std::string rule;
+  std::string client;  // "192.0.2.7", "2001:db8::/64"; empty: the total of the rule
+  std::uint32_t counted = 0;
+  std::uint32_t live = 0;  // open connections that the policy counts there
+};
+struct VerifyReport {
+  std::vector<Drift> drift;       // as it was found; sorted by netns, rule, client
+  std::uint64_t connections = 0;  // that are open and counted
+  std::uint64_t clients = 0;      // that hold them
+  bool is_repaired = false;       // a second look after the repair found none
+};
+
 struct EvictReport {
   std::uint64_t closed = 0;
   std::uint64_t gone = 0;  // closed by themselves meanwhile
@@ -91,6 +106,7 @@ struct Target {
   std::string rule;                   // either this,
   std::optional<std::uint16_t> port;  // or the rule found at this local port,
   std::optional<IpAddress> server;    // at this local address (none: the loopback address)
+  std::string netns;                  // as the configuration names it; empty: the first
 };
 
 struct ReloadStatus {
@@ -134,7 +150,10 @@ class Manager {
   virtual Result<EvictReport> evict(const Prefix& cidr, const std::string& rule,
                                     bool only_excess) = 0;
 
-  // kNotFound: no such rule, or no rule covers that port (the message says so).
+  // Compares the counters with the open sockets. `repair`: makes them agree.
+  virtual Result<VerifyReport> verify(bool repair) = 0;
+
+  // kNotFound: no such rule or namespace, or no rule covers that port (the message says so).
   virtual Result<Explanation> explain(const IpAddress& client, const Target& target) const = 0;
 
   virtual Result<observe::Snapshot> snapshot() const = 0;

@@ -174,6 +174,10 @@ std::vector<MetricFamily> to_metrics(const Snapshot& snapshot, const std::string
       counter("headgate_adopted_total",
               "Connections counted that were open before the daemon or their rule came.",
               counters(&hg_rule_stats::adopted)),
+      gauge("headgate_count_drift",
+            "Differences between the counters and the open sockets, as the check of the last "
+            "minute found them, before it repaired them.",
+            [](const RuleSnapshot& rule) { return static_cast<double>(rule.count_drift); }),
       tables(snapshot, "headgate_table_entries", "Entries in use of a kernel table.",
              &kernel::TableFill::entries),
       tables(snapshot, "headgate_table_capacity", "Entries that a kernel table holds at most.",

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "daemon/config/listen.h"
+#include "daemon/config/words.h"
 
 namespace headgate::observe {
 namespace {
@@ -69,19 +70,11 @@ const std::vector<std::string>& action_labels() {
 }
 
 const char* to_string(config::Mode mode) {
-  return mode == config::Mode::kMonitor ? "monitor" : "enforce";
+  return config::word_for(config::kModes, mode).data();  // of a literal
 }
 
 const char* to_string(config::OnLimit action) {
-  switch (action) {
-    case config::OnLimit::kDrop:
-      return "drop";
-    case config::OnLimit::kReply:
-      return "reply";
-    case config::OnLimit::kReset:
-      break;
-  }
-  return "reset";
+  return config::word_for(config::kOnLimit, action).data();  // of a literal
 }
 
 Result<void> check_rule_name(const config::Config& config, const std::string& name) {
@@ -127,10 +120,13 @@ Result<std::vector<ClientSnapshot>> list_clients(const config::Config& config,
     if (compiled == policy.rules.end()) continue;
     const config::Rule& rule = config.rules[compiled->second.index];
     if (!query.rule.empty() && rule.name != query.rule) continue;
+    const std::string netns = limiter.netns_name(client.netns);
+    if (!query.netns.empty() && netns != query.netns) continue;
     const config::PrefixLengths& cut = rule.settings.client_prefix;
     const std::uint8_t length = client.address.family() == IpFamily::kIpv4 ? cut.ipv4 : cut.ipv6;
     const Prefix prefix = Prefix::of(client.address, length);
-    ClientSnapshot snapshot{rule.name,
+    ClientSnapshot snapshot{netns,
+                            rule.name,
                             prefix,
                             client.connections,
                             client.half_open,

@@ -25,6 +25,7 @@ struct RuleSnapshot {
   std::string mode;    // "enforce" or "monitor"
   std::string action;  // "reset", "drop" or "reply"
   kernel::RuleCounts counts;
+  std::uint64_t count_drift = 0;  // as the last comparison with the open sockets found it
 };
 
 // Of the policy in force, and of the last attempt to change it.
@@ -48,6 +49,7 @@ struct Snapshot {
 };
 
 struct ClientSnapshot {
+  std::string netns;  // as the configuration names it; empty if counts are shared
   std::string rule;
   Prefix prefix;
   std::uint32_t connections = 0;
@@ -60,7 +62,8 @@ struct ClientSnapshot {
 enum class ClientOrder { kConnections, kRefused, kRate };
 
 struct ClientQuery {
-  std::string rule;  // empty: all
+  std::string rule;   // empty: all
+  std::string netns;  // empty: all
   ClientOrder order = ClientOrder::kConnections;
   std::uint64_t at_least = 0;  // of what it is ordered by
 };

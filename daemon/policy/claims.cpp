@@ -7,6 +7,8 @@
 namespace headgate::policy {
 
 Result<void> Claims::add(RuleId id, const config::Rule& rule, const config::Listen& listen) {
+  const Claim claim{id, &rule, &listen};
+  if (listen.is_group()) return add_group(claim);
   const std::size_t ports = 1U + listen.last_port - listen.first_port;
   if (listen.address && addressed_.size() + ports > kMaxListenEntries) {
     config::Listen bare = listen;
@@ -17,15 +19,24 @@ Result<void> Claims::add(RuleId id, const config::Rule& rule, const config::List
                                config::quote(config::to_string(bare)) +
                                " for every address would be right");
   }
-  const Claim claim{id, &rule, &listen};
   for (unsigned number = listen.first_port; number <= listen.last_port; ++number) {
     const auto port = static_cast<std::uint16_t>(number);
     const auto [first, is_new] = listen.address
                                      ? insert(addressed_, Key(port, *listen.address), claim)
                                      : insert(bare_, port, claim);
-    if (!is_new) return duplicate(port, claim, first);
+    if (is_new) continue;
+    config::Listen one = listen;
+    one.first_port = one.last_port = port;
+    return duplicate(config::to_string(one), claim, first, "one entry for a port and address");
   }
   return {};
+}
+
+Result<void> Claims::add_group(const Claim& claim) {
+  const std::string name = group_name(*claim.listen);
+  const auto [first, is_new] = insert(groups_, name, claim);
+  if (is_new) return {};
+  return duplicate(name, claim, first, "one entry for a unit or cgroup");
 }
 
 void Claims::write_to(Policy& policy) const {
@@ -37,19 +48,20 @@ void Claims::write_to(Policy& policy) const {
     value.rule = claim.id;
     policy.prefixes.emplace_back(key_of(prefix, HG_PREFIX_LISTEN, port), value);
   }
+  for (const auto& [name, claim] : groups_) {
+    policy.groups[policy.numbers.groups.at(name)] = claim.id;
+  }
 }
 
-tl::unexpected<Error> Claims::duplicate(std::uint16_t port, const Claim& claim,
-                                        const Claim& first) const {
-  config::Listen one = *claim.listen;
-  one.first_port = one.last_port = port;
+tl::unexpected<Error> Claims::duplicate(const std::string& what, const Claim& claim,
+                                        const Claim& first, std::string_view right) const {
   const bool same_rule = first.id == claim.id;
   return config::fail_at(
       file_, claim.listen->position,
-      "rule '" + claim.rule->name + "' claims " + config::quote(config::to_string(one)) +
+      "rule '" + claim.rule->name + "' claims " + config::quote(what) +
           (same_rule ? " twice, first at " : ", which rule '" + first.rule->name + "' has at ") +
-          config::where(file_, first.listen->position) +
-          "; one entry for a port and address would be right");
+          config::where(file_, first.listen->position) + "; " + std::string(right) +
+          " would be right");
 }
 
 }  // namespace headgate::policy

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "daemon/policy/policy.h"
@@ -16,7 +17,7 @@ class Claims {
   explicit Claims(const std::string& file) : file_(file) {}
 
   Result<void> add(RuleId id, const config::Rule& rule, const config::Listen& listen);
-  // Adds ports and prefixes of kind HG_PREFIX_LISTEN.
+  // Adds ports, prefixes of kind HG_PREFIX_LISTEN, and groups, whose numbers the policy has.
   void write_to(Policy& policy) const;
 
  private:
@@ -33,11 +34,15 @@ class Claims {
     const auto [place, is_new] = claims.emplace(key, claim);
     return {place->second, is_new};
   }
-  tl::unexpected<Error> duplicate(std::uint16_t port, const Claim& claim, const Claim& first) const;
+  Result<void> add_group(const Claim& claim);
+  // `what` is what both have: "443".
+  tl::unexpected<Error> duplicate(const std::string& what, const Claim& claim, const Claim& first,
+                                  std::string_view right) const;
 
   const std::string& file_;
   std::map<std::uint16_t, Claim> bare_;
   std::map<Key, Claim> addressed_;
+  std::map<std::string, Claim> groups_;  // by group_name()
 };
 
 }  // namespace headgate::policy

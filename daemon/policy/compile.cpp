@@ -60,6 +60,16 @@ hg_prefix_key key_of(const Prefix& prefix, hg_prefix_kind kind, std::uint16_t se
   return key;
 }
 
+Prefix prefix_of(const hg_prefix_key& key) {
+  IpAddress::Bytes bytes{};
+  const bool is_ipv4 = key.family == static_cast<std::uint8_t>(IpFamily::kIpv4);
+  if (is_ipv4) bytes[10] = bytes[11] = 0xff;
+  const std::size_t skipped = is_ipv4 ? 12 : 0;
+  std::memcpy(bytes.data() + skipped, key.address, bytes.size() - skipped);
+  return Prefix::of(IpAddress(bytes),
+                    static_cast<std::uint8_t>(key.prefix_bits - HG_PREFIX_FIXED_BITS));
+}
+
 const PrefixEntry* longest_match(const Policy& policy, hg_prefix_kind kind, std::uint16_t selector,
                                  const Prefix& clients) {
   for (int length = clients.length; length >= 0; --length) {
@@ -135,7 +145,8 @@ bool changes_keys(const Policy& from, const Policy& to) {
          !std::equal(from.ports.begin(), from.ports.end(), to.ports.begin(), to.ports.end(),
                      same_port) ||
          !std::equal(from_listen.begin(), from_listen.end(), to_listen.begin(), to_listen.end(),
-                     same_listen);
+                     same_listen) ||
+         from.groups != to.groups;
 }
 
 }  // namespace headgate::policy

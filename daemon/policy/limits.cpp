@@ -18,17 +18,6 @@ std::uint64_t to_ns(std::chrono::milliseconds time) {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
 }
 
-// A prefix length as a mask over the 16-byte form of an address.
-hg_address mask_of(unsigned bits) {
-  IpAddress::Bytes bytes{};
-  for (unsigned bit = 0; bit < bits; ++bit) {
-    bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] | (0x80U >> (bit % 8)));
-  }
-  hg_address mask{};
-  std::memcpy(&mask, bytes.data(), sizeof(mask));
-  return mask;
-}
-
 hg_count_half_open to_abi(config::CountHalfOpen value) {
   switch (value) {
     case config::CountHalfOpen::kNone:
@@ -105,6 +94,17 @@ void compile_penalty(const config::Penalty& penalty, hg_rule& compiled) {
 
 }  // namespace
 
+hg_address mask_of(IpFamily family, std::uint8_t length) {
+  const unsigned bits = (family == IpFamily::kIpv4 ? kIpv4Bits : 0U) + length;
+  IpAddress::Bytes bytes{};
+  for (unsigned bit = 0; bit < bits; ++bit) {
+    bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] | (0x80U >> (bit % 8)));
+  }
+  hg_address mask{};
+  std::memcpy(&mask, bytes.data(), sizeof(mask));
+  return mask;
+}
+
 hg_rule compile_rule(const config::Rule& rule, const Numbers& numbers,
                      const config::Clients& clients) {
   const config::RuleSettings& settings = rule.settings;
@@ -117,8 +117,8 @@ hg_rule compile_rule(const config::Rule& rule, const Numbers& numbers,
   compiled.total =
       rule.connections.total ? *rule.connections.total - rule.connections.reserve : HG_NO_LIMIT;
   compiled.handshake_timeout_ns = to_ns(settings.handshake_timeout);
-  compiled.ipv4_mask = mask_of(kIpv4Bits + settings.client_prefix.ipv4);
-  compiled.ipv6_mask = mask_of(settings.client_prefix.ipv6);
+  compiled.ipv4_mask = mask_of(IpFamily::kIpv4, settings.client_prefix.ipv4);
+  compiled.ipv6_mask = mask_of(IpFamily::kIpv6, settings.client_prefix.ipv6);
   compiled.ipv4_network_bits = static_cast<std::uint8_t>(kIpv4Bits + settings.network_prefix.ipv4);
   compiled.ipv6_network_bits = settings.network_prefix.ipv6;
   compiled.count_half_open = to_abi(settings.count_half_open);

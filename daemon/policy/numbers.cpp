@@ -5,12 +5,15 @@
 #include <set>
 
 #include "daemon/config/error.h"
+#include "daemon/config/listen.h"
 
 namespace headgate::policy {
 namespace {
 
 // Two policies that follow each other never need more numbers than there are.
 static_assert(2 * config::kMaxRules < HG_MAX_RULES);
+static_assert(2 * kMaxGroups < HG_MAX_GROUPS);
+static_assert(config::kMaxNamespaces == HG_MAX_NAMESPACES);
 
 using Replies = std::vector<std::pair<config::Reply, std::uint32_t>>;
 
@@ -49,7 +52,43 @@ class RuleNumbers {
   RuleId last_;
 };
 
+// The lowest number that neither policy has.
+GroupId free_group(const std::map<std::string, GroupId>& taken,
+                   const std::map<std::string, GroupId>& also_taken) {
+  std::set<GroupId> numbers;
+  for (const auto& [name, id] : taken) numbers.insert(id);
+  for (const auto& [name, id] : also_taken) numbers.insert(id);
+  GroupId free = 1;
+  while (numbers.contains(free)) ++free;
+  return free;
+}
+
+Result<void> number_groups(const config::Rule& rule, const std::string& file,
+                           const Numbers& previous, Numbers& numbers) {
+  for (const config::Listen& listen : rule.listen) {
+    if (!listen.is_group()) continue;
+    const std::string name = group_name(listen);
+    if (numbers.groups.contains(name)) continue;
+    if (numbers.groups.size() == kMaxGroups) {
+      return config::fail_at(file, listen.position,
+                             "rule '" + rule.name + "' needs one more than " +
+                                 std::to_string(kMaxGroups) +
+                                 " units and cgroups in all rules; a slice that holds several of "
+                                 "them, or their ports, would be right");
+    }
+    const auto known = previous.groups.find(name);
+    numbers.groups[name] = known == previous.groups.end()
+                               ? free_group(previous.groups, numbers.groups)
+                               : known->second;
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string group_name(const config::Listen& listen) {
+  return config::to_string(listen);
+}
 
 Result<Numbers> number(const config::Config& config, const std::string& file,
                        const Numbers& previous) {
@@ -58,6 +97,9 @@ Result<Numbers> number(const config::Config& config, const std::string& file,
   for (const config::Rule& rule : config.rules) {
     const auto known = previous.rules.find(rule.name);
     numbers.rules[rule.name] = known == previous.rules.end() ? fresh.next() : known->second;
+
+    Result<void> groups = number_groups(rule, file, previous, numbers);
+    if (!groups) return tl::unexpected(std::move(groups).error());
 
     const std::optional<config::Reply>& reply = rule.settings.reply;
     if (!reply || find(numbers.replies, *reply) != numbers.replies.end()) continue;

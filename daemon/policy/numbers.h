@@ -7,8 +7,8 @@
 
 namespace headgate::policy {
 
-// The numbers of `config`'s rules and replies, as close as possible to `previous`.
-// Errors: more than kMaxReplies different replies.
+// The numbers of `config`'s rules, replies and groups, as close as possible to `previous`.
+// Errors: more than kMaxReplies different replies or kMaxGroups different groups.
 Result<Numbers> number(const config::Config& config, const std::string& file,
                        const Numbers& previous);
 

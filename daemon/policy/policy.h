@@ -13,7 +13,8 @@
 
 namespace headgate::policy {
 
-using RuleId = std::uint16_t;  // 1 .. HG_MAX_RULES - 1
+using RuleId = std::uint16_t;   // 1 .. HG_MAX_RULES - 1
+using GroupId = std::uint16_t;  // 1 .. HG_MAX_GROUPS - 1
 
 // How many keys of kind HG_PREFIX_LISTEN a policy may have: one for each port of each `listen`
 // entry with an address.
@@ -25,9 +26,12 @@ struct Numbers {
   std::map<std::string, RuleId> rules;                           // by name
   std::vector<std::pair<config::Reply, std::uint32_t>> replies;  // places among HG_MAX_REPLIES
   RuleId last_rule = HG_NO_RULE;                                 // given out last
+  std::map<std::string, GroupId> groups;  // by group_name(); places among HG_MAX_GROUPS
 };
-// Different replies in one policy: half the places, so that two policies never share one.
+// Different replies and groups in one policy: half the places, so that two policies never share
+// one.
 inline constexpr std::size_t kMaxReplies = HG_MAX_REPLIES / 2;
+inline constexpr std::size_t kMaxGroups = (HG_MAX_GROUPS - 1) / 2;
 
 struct CompiledRule {
   std::string name;
@@ -42,14 +46,22 @@ struct Policy {
   std::map<RuleId, CompiledRule> rules;
   std::map<std::uint16_t, hg_port> ports;  // by local port; no entry: no rule
   std::vector<PrefixEntry> prefixes;       // sorted by is_before, no two keys alike
+  std::map<GroupId, RuleId> groups;        // the rule of whatever the group listens on
   Numbers numbers;
 };
+
+// How Numbers call a `listen` entry that is a group: "unit:nginx.service",
+// "cgroup:system.slice/nginx.service".
+std::string group_name(const config::Listen& listen);
 
 // Orders keys; any order does, as long as it is one.
 bool is_before(const hg_prefix_key& a, const hg_prefix_key& b);
 
 // The key of a prefix of local addresses or clients; see enum hg_prefix_kind for `selector`.
 hg_prefix_key key_of(const Prefix& prefix, hg_prefix_kind kind, std::uint16_t selector);
+
+// The prefix that such a key stands for.
+Prefix prefix_of(const hg_prefix_key& key);
 
 // The entry with the longest prefix that holds all of `clients`, as the kernel would find it; null
 // if there is none.
@@ -58,8 +70,9 @@ const PrefixEntry* longest_match(const Policy& policy, hg_prefix_kind kind, std:
 
 // Compiles a valid configuration. `previous`: the numbers of the policy that this one follows.
 // Pure, thread-safe. `file` names the configuration in messages. Errors (kInvalidArgument,
-// "file:line:col: …"): two `listen` entries that claim the same port and address prefix; more than
-// kMaxListenEntries; more than kMaxReplies different replies.
+// "file:line:col: …"): two `listen` entries that claim the same port and address prefix, or the
+// same group; more than kMaxListenEntries; more than kMaxReplies different replies or kMaxGroups
+// groups.
 Result<Policy> compile(const config::Config& config, const std::string& file,
                        const Numbers& previous = {});
 

@@ -28,7 +28,8 @@ Result<Listeners> open_listeners();
 struct Refused {
   IpAddress client;
   IpAddress server;
-  std::uint16_t port = 0;  // of the server
+  std::uint16_t port = 0;          // of the server
+  std::uint64_t netns_cookie = 0;  // where it came in
 };
 
 // How long until that client may try again; less than a second is told as one. Called on the

@@ -20,6 +20,8 @@ constexpr int kAcceptsPerListener = 8;
 // When a listener is removed, those that still wait at it are let in: up to so many.
 constexpr int kAcceptsAtRemoval = 256;
 
+constexpr int kNetnsCookie = 71;  // SO_NETNS_COOKIE, Linux 5.14
+
 // How long nothing is accepted when nothing can be.
 constexpr std::chrono::milliseconds kPause{50};
 
@@ -147,7 +149,13 @@ std::chrono::seconds ServerLoop::ask_retry_after(int socket) const {
     return {};  // the client is gone: nobody will read it
   }
   const auto [address, port] = from_sockaddr(server);
-  return retry_after_({.client = from_sockaddr(client).address, .server = address, .port = port});
+  std::uint64_t netns_cookie = 0;
+  socklen_t cookie_size = sizeof(netns_cookie);
+  getsockopt(socket, SOL_SOCKET, kNetnsCookie, &netns_cookie, &cookie_size);
+  return retry_after_({.client = from_sockaddr(client).address,
+                       .server = address,
+                       .port = port,
+                       .netns_cookie = netns_cookie});
 }
 
 }  // namespace headgate::reply

@@ -106,6 +106,7 @@ rules:
     connections: { per_client: $limit }
 metrics: { listen: "$metrics" }
 control: { socket: $lab_dir/control.sock }
+pin_dir: $lab_dir/bpf
 cgroup: $cgroup
 netns: /run/netns/$lab-server
 YAML
@@ -148,6 +149,8 @@ lab_stop() {
     if [[ -e /run/netns/$name-$role ]]; then ip netns delete "$name-$role"; fi
   done
   if mountpoint -q "$labs/$name/cgroup"; then umount "$labs/$name/cgroup"; fi
+  # headgated has mounted a bpffs there: what is pinned in it goes with it.
+  if mountpoint -q "$labs/$name/bpf"; then umount "$labs/$name/bpf"; fi
   rm -rf "${labs:?}/$name"
   rmdir "$labs" 2>/dev/null || true
 }

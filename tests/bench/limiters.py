@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is compared: each limiter is in force inside its `with` block, and gone after it."""
+import subprocess
 import time
 
 PORTS = "8000-8001"
@@ -63,6 +64,7 @@ rules:
     connections: {{ per_client: {self._limit} }}
 metrics: {{ listen: off }}
 control: {{ socket: {directory}/control.sock }}
+pin_dir: {directory}/bpf
 cgroup: {self._cgroup}
 netns: {self._lab.namespace("server")}
 """)
@@ -77,6 +79,8 @@ netns: {self._lab.namespace("server")}
 
     def __exit__(self, *_):
         self._lab.stop(self._daemon)
+        # With its bpffs the pins go, and the limits with them.
+        subprocess.run(["umount", self._lab.directory / "bpf"], check=True)
 
     @property
     def pid(self):

@@ -17,6 +17,7 @@ rules:
     connections: {{ per_client: 7, total: 70 }}
 metrics: {{ listen: off }}
 control: {{ socket: {directory}/control.sock }}
+pin_dir: {directory}/bpf
 netns: {netns}
 """
 BAD = """\
@@ -84,6 +85,82 @@ class HeadgatectlTest(CliTest):
     def test_doctor_finds_nothing_wrong_where_the_tests_run(self):
         self.assertTrue(self.ctl(0, "doctor").stdout.strip())
 
+    def test_doctor_as_json_tells_required_from_optional(self):
+        answer = json.loads(self.ctl(0, "doctor", "-o", "json").stdout)
+        self.assertTrue(answer["is_met"])
+        levels = {one["name"]: one["level"] for one in answer["requirements"]}
+        for name in ("kernel", "BTF", "cgroup2", "bpffs", "capabilities", "lockdown", "memlock",
+                     "sk_lookup", "sock_ops", "tp_btf", "inet_diag_destroy"):
+            self.assertEqual(levels[name], "required")
+        for name in ("iter", "sock_destroy", "XDP", "XDP dispatcher"):
+            self.assertEqual(levels[name], "optional")
+
+    # Who may load nothing is told so, and not that his kernel is too old.
+    def test_doctor_without_rights_says_what_to_do(self):
+        nobody = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+        answer = json.loads(self.assert_exit(1, *nobody, program("headgatectl"), "doctor", "-o",
+                                             "json").stdout)
+        self.assertFalse(answer["is_met"])
+        remedies = {one["name"]: one["remedy"] for one in answer["requirements"]}
+        for name in ("capabilities", "sk_lookup", "sock_ops", "tp_btf", "memlock", "XDP"):
+            self.assertEqual(remedies[name], "run as root", name)
+
+    def test_detach_says_that_there_is_nothing_to_detach(self):
+        missing = self.directory / "pins"
+        self.assertIn(f"nothing is pinned in {missing}",
+                      self.ctl(0, "detach", "--pin-dir", missing).stdout)
+        self.assertEqual(
+            json.loads(self.ctl(0, "detach", "--pin-dir", missing, "-o", "json").stdout),
+            {"pin_dir": str(missing), "was_there": False, "hooks": 0})
+        self.assertIn(f"{self.bad}:3:", self.ctl(1, "detach", "--config", self.bad).stderr)
+
+    # In a mount namespace of its own, with what a daemon would leave behind: see pin_directory.h.
+    def detach_pins(self, code, detach):
+        pins = self.directory / "bpffs" / "pins"
+        done = self.assert_exit(code, "unshare", "--mount", "sh", "-euc", f"""
+            mkdir {pins.parent}
+            mount -t bpf bpf {pins.parent}
+            mkdir -p {pins}/state-1
+            bpftool map create {pins}/state-1/map_one type array key 4 value 4 entries 1 name one
+            ln -s state-1 {pins}/current
+            code=0
+            {detach} {program("headgatectl")} detach --pin-dir {pins} || code=$?
+            if test -e {pins}; then echo still there; else echo gone; fi
+            exit $code""")
+        return pins, done
+
+    def test_detach_removes_what_is_pinned(self):
+        pins, done = self.detach_pins(0, "")
+        self.assertEqual(done.stdout,
+                         f"removed what was left in {pins}; nothing was attached\ngone\n")
+        self.assertEqual(done.stderr, "")
+
+    def test_detach_leaves_alone_what_a_daemon_holds(self):
+        pins, done = self.detach_pins(1, f"flock {self.directory}/bpffs/pins")
+        self.assertEqual(done.stdout, "still there\n")
+        self.assertIn("systemctl stop headgate", done.stderr)
+        self.assertRegex(done.stderr, rf"{pins} .*pid [0-9]+")
+
+    # To whom the directory is closed, it is not an empty one.
+    def test_detach_without_rights_does_not_say_that_there_is_nothing(self):
+        pins, done = self.detach_pins(
+            1, f"chown 65534 {self.directory}/bpffs; chmod 700 {self.directory}/bpffs; "
+               "setpriv --bounding-set=-all --inh-caps=-all")
+        self.assertEqual(done.stdout, "still there\n")
+        self.assertIn(f"{pins}: Permission denied", done.stderr)
+
+    # What every command has is in the script that completes command lines.
+    def test_completion_knows_every_command(self):
+        script = self.write("completion", self.ctl(0, "completion", "bash").stdout)
+        for command in self.COMMANDS:
+            with self.subTest(command=command):
+                words = " ".join(command)
+                done = self.assert_exit(
+                    0, "bash", "-c",
+                    f"source {script}; COMP_WORDS=(headgatectl {words}); "
+                    f"COMP_CWORD={len(command)}; _headgatectl; echo " + "${COMPREPLY[@]}")
+                self.assertIn(command[-1], done.stdout.split())
+
     def test_check_as_json(self):
         self.assertEqual(json.loads(self.ctl(0, "check", self.good, "-o", "json").stdout),
                          {"is_good": True, "rules": 1})
@@ -111,7 +188,8 @@ class HeadgatectlTest(CliTest):
 
     COMMANDS = [("status",), ("clients",), ("explain",), ("events",), ("reload",), ("set",),
                 ("unset",), ("diff",), ("deny",), ("deny", "add"), ("deny", "del"),
-                ("deny", "list"), ("evict",), ("check",), ("doctor",), ("version",)]
+                ("deny", "list"), ("evict",), ("verify",), ("detach",), ("check",), ("doctor",),
+                ("version",), ("completion",)]
 
     def test_usage(self):
         for arguments in (
@@ -128,7 +206,9 @@ class HeadgatectlTest(CliTest):
                 ["evict"], ["evict", "all"], ["explain"], ["explain", "10.0.0.0/8"],
                 ["explain", "::1", "--port", "0"], ["explain", "::1", "--port", "65536"],
                 ["explain", "::1", "--port", "1", "--rule", "web"],
-                ["explain", "::1", "--rule", "web", "--server", "::1"], ["events"]):
+                ["explain", "::1", "--rule", "web", "--server", "::1"], ["events"],
+                ["verify", "web"], ["completion"], ["completion", "zsh"],
+                ["detach", "--pin-dir", "/p", "--config", "/c"]):
             with self.subTest(arguments=arguments):
                 done = self.ctl(2, *arguments)
                 self.assertEqual(done.stdout, "")
@@ -137,7 +217,8 @@ class HeadgatectlTest(CliTest):
     CALLS = [["status"], ["clients"], ["reload"], ["set", "web", "mode=monitor"],
              ["unset", "web", "mode"], ["diff"], ["deny", "add", "::1"], ["deny", "del", "::1"],
              ["deny", "list"], ["evict", "::1"], ["explain", "::1"],
-             ["explain", "::1", "--port", "80"], ["events", "--follow"]]
+             ["explain", "::1", "--port", "80"], ["events", "--follow"],
+             ["verify"], ["verify", "--repair"]]
 
     def test_without_a_daemon_it_says_where_it_looked(self):
         missing = self.directory / "nobody.sock"

@@ -167,7 +167,7 @@ class QuickstartTest(unittest.TestCase):
 
 class UsageTest(unittest.TestCase):
     def test_help_is_on_stdout(self):
-        for script in ("quickstart", "test", "bench", "lab"):
+        for script in ("quickstart", "test", "bench", "lab", "package"):
             with self.subTest(script=script):
                 done = run(SCRIPTS / script, "--help")
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -175,8 +175,9 @@ class UsageTest(unittest.TestCase):
 
     def test_wrong_usage_is_2(self):
         for command in (["quickstart", "--nonsense"], ["quickstart", "--bin"], ["test", "--label"],
-                        ["bench"], ["bench", "nonsense"], ["lab"], ["lab", "stop"],
-                        ["lab", "stop", "../x"]):
+                        ["bench"], ["bench", "nonsense"], ["package", "--out"],
+                        ["package", "--version", "new/er"],
+                        ["lab"], ["lab", "stop"], ["lab", "stop", "../x"]):
             with self.subTest(command=command):
                 done = run(SCRIPTS / command[0], *command[1:])
                 self.assertEqual(done.returncode, 2, done.stderr)
@@ -187,7 +188,7 @@ class UsageTest(unittest.TestCase):
             # A copy, because others than root may not be able to read the checkout.
             os.chmod(directory, 0o755)
             scripts = shutil.copytree(SCRIPTS, pathlib.Path(directory) / "scripts")
-            for command in (["quickstart"], ["test"], ["bench", "connections"]):
+            for command in (["quickstart"], ["test"], ["bench", "connections"], ["package"]):
                 with self.subTest(command=command):
                     done = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--",
                                scripts / command[0], *command[1:])

@@ -20,11 +20,13 @@ class DocsTest(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         self.root = pathlib.Path(temporary.name)
-        for name in ("docs/configuration.md", "docs/headgate.schema.json", "scripts/docs"):
-            (self.root / name).parent.mkdir(exist_ok=True)
+        for name in ("docs/configuration.md", "docs/man/headgate.yaml.5.scd",
+                     "docs/headgate.schema.json", "scripts/docs"):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.root / name)
         self.docs = self.root / "scripts" / "docs"
         self.page = self.root / "docs" / "configuration.md"
+        self.manual = self.root / "docs" / "man" / "headgate.yaml.5.scd"
         self.schema = self.root / "docs" / "headgate.schema.json"
 
     def assert_exit(self, code, *command):
@@ -44,11 +46,26 @@ class DocsTest(unittest.TestCase):
         self.assertEqual(self.page.read_text(), before)
         self.assert_exit(0, self.docs)
         self.assertIn("| absolute | Something new. |\n", self.page.read_text())
+        self.assertIn("\n*netns*\n\tSomething new.", self.manual.read_text())
         self.assert_exit(0, self.docs, "--check")
+
+    def test_the_manual_has_the_sections_that_the_schema_refers_to(self):
+        self.manual.write_text(self.manual.read_text().replace("# PENALTY\n", "# PENALTIES\n"))
+        self.assertIn("has no section '# PENALTY'", self.assert_exit(1, self.docs).stderr)
+
+    def test_the_manual_escapes_what_scdoc_would_take_for_markup(self):
+        schema = json.loads(self.schema.read_text())
+        schema["properties"]["netns"]["description"] = "A `b_c*` and _d of [e](f.md)."
+        self.schema.write_text(json.dumps(schema))
+        self.assert_exit(0, self.docs)
+        self.assertIn("\tA *b\\_c\\** and \\_d of e.++\n", self.manual.read_text())
 
     def test_a_page_without_tables_is_an_error(self):
         self.page.write_text("# Configuration\n")
         self.assertIn("<!-- keys:", self.assert_exit(1, self.docs).stderr)
+        shutil.copy(ROOT / "docs" / "configuration.md", self.page)
+        self.manual.write_text("# KEYS\n")
+        self.assertIn("; keys:", self.assert_exit(1, self.docs).stderr)
 
     def test_usage(self):
         self.assertIn("Usage", self.assert_exit(0, self.docs, "--help").stdout)

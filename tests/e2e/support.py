@@ -64,10 +64,14 @@ def end_orphans():
 
 
 class Daemon:
-    """A headgated of the test's own, in force while the `with` block lasts."""
+    """A headgated of the test's own, in force while the `with` block lasts.
+
+    Its configuration has `pin_dir: DIRECTORY/bpf`: it mounts a bpffs there, with which its pins go.
+    """
 
     def __init__(self, config, directory):
         self._config, self._log = config, pathlib.Path(directory) / "headgated.log"
+        self._pins = pathlib.Path(directory) / "bpf"
         self._process = None
 
     def __enter__(self):
@@ -97,3 +101,6 @@ class Daemon:
             self._process.kill()
             self._process.wait()
             raise AssertionError("headgated did not end in 20 s") from None
+        finally:
+            if self._pins.is_mount():
+                subprocess.run(["umount", self._pins], check=True)

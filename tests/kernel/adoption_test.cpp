@@ -132,36 +132,6 @@ TEST(Adoption, OutgoingConnectionsFromARuledPortAreNotCounted) {
   EXPECT_EQ(headgated.rule("web").connections, 0U);
 }
 
-TEST(Stopping, BySigtermDetachesEverythingAndTrafficFlowsAsBefore) {
-  const Lab lab;
-  const Server server(lab.server(), lab.server_ipv4(kPort));
-  Headgated headgated(lab.server(), web_rule("per_client: 2"));
-  const auto held = hold(lab.client(0), lab.server_ipv4(kPort), 2);
-  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
-  const KernelObjects objects = objects_of(headgated.pid());
-  EXPECT_GE(objects.programs.size(), 3U);
-  EXPECT_GE(objects.links.size(), 3U);
-  EXPECT_EQ(sk_lookup_programs(lab.server().network()), 1U);
-
-  EXPECT_EQ(headgated.stop(), 0) << headgated.log();
-  EXPECT_EQ(sk_lookup_programs(lab.server().network()), 0U);
-  EXPECT_TRUE(eventually(5s, [&] { return still_alive(objects).empty(); }));
-  EXPECT_FALSE(closed_by_peer(held.front(), 100ms)) << "open connections stay open";
-  EXPECT_EQ(hold(lab.client(0), lab.server_ipv4(kPort), 20).size(), 20U);
-}
-
-TEST(Stopping, ByDeathDetachesEverythingToo) {
-  const Lab lab;
-  const Server server(lab.server(), lab.server_ipv4(kPort));
-  KernelObjects objects;
-  {
-    const Headgated headgated(lab.server(), web_rule("per_client: 0"));
-    objects = objects_of(headgated.pid());
-  }  // SIGKILL
-  EXPECT_TRUE(eventually(5s, [&] { return still_alive(objects).empty(); }));
-  EXPECT_TRUE(admitted(lab.client(0), lab.server_ipv4(kPort)));
-}
-
 TEST(Stopping, AndStartingAgainCountsTheOpenConnectionsOnce) {
   const Lab lab;
   const Server server(lab.server(), lab.server_ipv4(kPort));

@@ -17,6 +17,7 @@
 #include "daemon/kernel/limiter.h"
 #include "daemon/policy/policy.h"
 #include "tests/lab/network_namespace.h"
+#include "tests/lab/pin_dir.h"
 
 namespace headgate::lab {
 namespace {
@@ -234,12 +235,15 @@ T must(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-kernel::Limiter start_limiter(const NetworkNamespace& network,
+kernel::Limiter start_limiter(const NetworkNamespace& network, const PinDir& pins,
                               std::shared_ptr<const policy::Policy> policy) {
   const auto netns = std::make_shared<const kernel::NetworkNamespace>(
       must(kernel::NetworkNamespace::open(network.path())));
-  const kernel::Cgroup cgroup = must(kernel::open_cgroup("auto"));
-  return must(kernel::Limiter::start(std::move(policy), Config(), netns, cgroup));
+  const auto cgroup = std::make_shared<const kernel::Cgroup>(must(kernel::open_cgroup("auto")));
+  return must(kernel::Limiter::start(
+      must(kernel::PinDirectory::open(pins.path())), {Config().tables, 0, false, cgroup},
+      {{network.path(), netns}}, [&policy](const policy::Numbers&) { return policy; },
+      [](const policy::Policy&) { return std::vector<kernel::GroupCgroup>(); }));
 }
 
 TEST(Compiled, EveryVerdictOfRandomPoliciesIsThatOfAPlainReading) {
@@ -247,8 +251,10 @@ TEST(Compiled, EveryVerdictOfRandomPoliciesIsThatOfAPlainReading) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   World world(seed);
   const NetworkNamespace network("compiled");
+  const PinDir pins;
   auto policy = std::make_shared<const policy::Policy>();
-  kernel::Limiter limiter = start_limiter(network, policy);
+  kernel::Limiter limiter = start_limiter(network, pins, policy);
+  const std::uint64_t cookie = *limiter.find_netns("");
 
   int policies = 0;
   std::map<int, int> reasons;
@@ -262,7 +268,7 @@ TEST(Compiled, EveryVerdictOfRandomPoliciesIsThatOfAPlainReading) {
     std::vector<kernel::Denial> denials;
     std::vector<Prefix> denied;
     for (const config::Deny& deny : config.clients.deny) {
-      denials.push_back({deny.cidr, HG_FOR_GOOD});
+      denials.push_back({deny.cidr, HG_FOR_GOOD, ""});
       denied.push_back(deny.cidr);
     }
     must(limiter.deny(denials));
@@ -273,7 +279,8 @@ TEST(Compiled, EveryVerdictOfRandomPoliciesIsThatOfAPlainReading) {
       while (server.family() != client.family()) server = world.address();
       const std::uint16_t port = world.port();
       const Verdict expected = judge(config, client, server, port);
-      const Verdict found = to_verdict(must(limiter.explain(client, server, port)), *policy);
+      const Verdict found =
+          to_verdict(must(limiter.explain(cookie, client, server, port)), *policy);
       ASSERT_EQ(found, expected) << "policy " << policies << ": " << client.to_string() << " to "
                                  << server.to_string() << " port " << port;
       ++reasons[found.reason];
@@ -336,7 +343,7 @@ Config with_overrides(int count) {
   Config made;
   config::Rule rule;
   rule.name = "web";
-  rule.listen.push_back({std::nullopt, 8000, 8000, {}});
+  rule.listen.push_back({std::nullopt, 8000, 8000, {}, {}, {}});
   rule.connections.per_client = 100;
   config::Override override;
   override.per_client = config::OverrideLimit<std::uint32_t>{50};
@@ -351,18 +358,19 @@ Config with_overrides(int count) {
 std::vector<kernel::Denial> denials(int count) {
   std::vector<kernel::Denial> made;
   for (int i = 0; i < count; ++i) {
-    made.push_back({numbered(101, i), HG_FOR_GOOD});
+    made.push_back({numbered(101, i), HG_FOR_GOOD, ""});
   }
   return made;
 }
 
 TEST(Compiled, AHundredThousandPrefixesDoNotMakeAVerdictSlower) {
   const NetworkNamespace network("verdict");
+  const PinDir pins;
   const auto few =
       std::make_shared<const policy::Policy>(must(policy::compile(with_overrides(2), "few")));
   const auto many = std::make_shared<const policy::Policy>(
       must(policy::compile(with_overrides(50'000), "many", few->numbers)));
-  kernel::Limiter limiter = start_limiter(network, few);
+  kernel::Limiter limiter = start_limiter(network, pins, few);
   const UniqueFd admit = open_admit();
   ASSERT_TRUE(admit);
   must(limiter.deny(denials(2)));

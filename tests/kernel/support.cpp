@@ -7,7 +7,7 @@
 namespace headgate::lab {
 namespace {
 
-constexpr auto kRefusalBound = 50ms;
+const auto kRefusalBound = allowed(50ms);
 constexpr auto kPatience = 300ms;  // a SYN that is answered is answered much sooner
 
 std::string describe(const ConnectResult& result) {

@@ -29,7 +29,7 @@ std::string web_with(const std::string& keys);
 std::vector<UniqueFd> hold(const Host& client, const Endpoint& to, int count,
                            const std::optional<Endpoint>& from = std::nullopt);
 
-// Connects and closes again: ECONNREFUSED, not later than 50 ms after the SYN.
+// Connects and closes again: ECONNREFUSED, not later than 50 ms after the SYN (on a real machine).
 testing::AssertionResult refused(const Host& client, const Endpoint& to,
                                  const ConnectOptions& options = {});
 testing::AssertionResult admitted(const Host& client, const Endpoint& to,

@@ -30,6 +30,14 @@ std::filesystem::path cgroup2_root() {
 
 Cgroup::Cgroup(const std::string& name)
     : path_(cgroup2_root() / ("headgate-test-" + std::to_string(::getpid()) + "-" + name)) {
+  make();
+}
+
+Cgroup::Cgroup(const Cgroup& parent, const std::string& name) : path_(parent.path() / name) {
+  make();
+}
+
+void Cgroup::make() {
   std::error_code error;
   std::filesystem::create_directory(path_, error);
   if (error) throw LabError("cannot make the cgroup " + path_.string() + ": " + error.message());

@@ -13,6 +13,8 @@ std::filesystem::path cgroup2_root();
 class Cgroup {
  public:
   explicit Cgroup(const std::string& name);
+  // Below another one.
+  Cgroup(const Cgroup& parent, const std::string& name);
   ~Cgroup();
   Cgroup(const Cgroup&) = delete;
   Cgroup& operator=(const Cgroup&) = delete;
@@ -20,6 +22,8 @@ class Cgroup {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  void make();
+
   std::filesystem::path path_;
 };
 

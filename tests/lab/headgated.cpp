@@ -29,14 +29,15 @@ Headgated::Headgated(const Host& server, const std::string& yaml, const Headgate
       metrics_(free_port()),
       common_("\nmetrics: { listen: \"127.0.0.1:" + std::to_string(metrics_.port) +
               "\" }\ncontrol: { socket: " + socket_ + " }\ncgroup: " + options.cgroup +
-              "\nnetns: " + server.network().path() + "\n"),
+              "\npin_dir: " + pins_.path() +
+              "\nnetns: " + (options.netns.empty() ? server.network().path() : options.netns) +
+              "\n" + options.more + "\n"),
       config_(directory_.write("headgate.yaml", yaml + common_)) {
-  start();
+  start(options.program);
 }
 
-void Headgated::start() {
-  process_ =
-      std::make_unique<Process>(std::vector<std::string>{HEADGATED_PROGRAM, "--config", config_});
+void Headgated::start(const std::string& program) {
+  process_ = std::make_unique<Process>(std::vector<std::string>{program, "--config", config_});
   if (!process_->wait_for_output("ready:", kStartTimeout)) {
     throw LabError("headgated did not become ready:\n" + log());
   }
@@ -121,6 +122,15 @@ std::uint64_t Headgated::client_connections(const std::string& rule,
 
 std::string Headgated::metrics_text() const {
   return http_get(metrics_, "/metrics");
+}
+
+CommandResult Headgated::start_in_vain() const {
+  return run_command({HEADGATED_PROGRAM, "--config", config_});
+}
+
+void Headgated::kill() {
+  process_->signal(SIGKILL);
+  if (!process_->wait(kStopTimeout)) throw LabError("headgated did not end after SIGKILL");
 }
 
 void Headgated::restart() {

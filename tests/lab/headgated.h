@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/lab/metrics_page.h"
+#include "tests/lab/pin_dir.h"
 #include "tests/lab/process.h"
 #include "tests/lab/temp_dir.h"
 #include "tests/lab/topology.h"
@@ -30,6 +31,9 @@ struct RuleStatus {
 
 struct HeadgatedOptions {
   std::string cgroup = "auto";
+  std::string netns = "";  // as in the configuration; empty: the server's
+  std::string more = "";   // further top-level keys, one a line
+  std::string program = HEADGATED_PROGRAM;
 };
 
 // The real daemon, enforcing in the namespace of one host; asked through the real headgatectl
@@ -66,17 +70,25 @@ class Headgated {
   std::string config_path() const { return config_; }
   std::string socket_path() const { return socket_; }
 
-  // Ends the daemon and starts it again with the same files.
+  // Ends the daemon and starts it again with the same files: it takes over what it has left.
   void restart();
+  // Ends it with SIGKILL, and waits for that.
+  void kill();
+  // Starts it again after kill() or stop(), perhaps another build of it.
+  void start(const std::string& program = HEADGATED_PROGRAM);
+  // As start(), for one that is expected to fail: its output.
+  CommandResult start_in_vain() const;
+
+  const std::string& pin_dir() const { return pins_.path(); }
 
   // Ends the daemon with SIGTERM and returns its exit status; throws LabError when it hangs.
   int stop();
 
  private:
-  void start();
   nlohmann::json ask(const std::vector<std::string>& command) const;
 
   TempDir directory_;
+  PinDir pins_;  // cleared after the daemon has ended
   std::string socket_;
   Endpoint metrics_;
   std::string common_;  // what every configuration ends with

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "tests/lab/error.h"
 #include "tests/lab/wait.h"
 
@@ -115,6 +117,14 @@ bool Process::wait_for_output(const std::string& text, std::chrono::milliseconds
     return found || ended;
   });
   return found;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  const std::string task = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid);
+  std::ifstream children(task + "/children");
+  std::vector<pid_t> pids;
+  for (pid_t child = 0; children >> child;) pids.push_back(child);
+  return pids;
 }
 
 CommandResult run_command(const std::vector<std::string>& arguments, const ProcessOptions& options,

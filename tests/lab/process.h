@@ -51,6 +51,9 @@ class Process {
   std::optional<int> status_;
 };
 
+// The processes that this one has started and that have not ended.
+std::vector<pid_t> children_of(pid_t pid);
+
 struct CommandResult {
   int status = 0;
   std::string output;

@@ -154,26 +154,56 @@ TEST(Difference, CountsClients) {
       ElementsAre("clients.exempt: 2 added, 1 removed", "clients.deny: 1 removed, 2 changed"));
 }
 
+TEST(Difference, SaysWhenTheNamespacesAreOthers) {
+  EXPECT_THAT(differences("rules: []", "rules: []\nnetns: [self]\n"), IsEmpty());
+  EXPECT_THAT(differences("rules: []\nnetns: all", "rules: []\nnetns: /run/netns/a"),
+              ElementsAre("netns: all -> /run/netns/a (at the next start)"));
+  EXPECT_THAT(differences("rules: []\nnetns: [/a, '/b, c']", "rules: []\nnetns: ['/b, c', /a]"),
+              ElementsAre("netns: [/a, \"/b, c\"] -> [\"/b, c\", /a] (at the next start)"));
+}
+
+// A restart would stop the daemon, and it is too late then.
+TEST(Difference, WhatIsDoneAtTheStopChangesAtOnce) {
+  EXPECT_EQ(difference(parse_good("rules: []"), parse_good("rules: []\non_stop: detach")),
+            (std::vector<Change>{{Kind::kChanged, "", "on_stop", "keep", "detach"}}));
+}
+
+TEST(Difference, NamesGroups) {
+  EXPECT_THAT(
+      differences("rules: [{ name: web, listen: [443, { unit: nginx.service }] }]",
+                  "rules: [{ name: web, listen: [{ cgroup: app.slice }, 443] }]"),
+      ElementsAre(
+          "rule 'web': listen: [443, { unit: nginx.service }] -> [443, { cgroup: app.slice }]"));
+  EXPECT_THAT(differences("rules: [{ name: web, listen: [443, { unit: nginx.service }] }]",
+                          "rules: [{ name: web, listen: [{ unit: 'nginx.service' }, 443/tcp] }]"),
+              IsEmpty());
+}
+
 TEST(Difference, SaysWhatNeedsARestart) {
   EXPECT_THAT(differences("rules: []", R"(
 rules: []
-tables: { connections: 2, clients: 1, recent: 1024, penalties: 1024, denied: 1 }
+tables: { connections: 2, clients: 1, recent: 1024, penalties: 1024, denied: 1, namespaces: 2 }
 metrics: { listen: off }
 control: { socket: /c }
 replies: { at_once: 1 }
 reload: { watch: on }
 cgroup: /g
-netns: /n
+netns: [self, /n]
+share_across_netns: true
+pin_dir: /p
 )"),
               ElementsAre("cgroup: auto -> /g (at the next start)",
                           "control.socket: /run/headgate/control.sock -> /c (at the next start)",
                           "metrics.listen: 127.0.0.1:9469 -> off (at the next start)",
-                          "netns: self -> /n (at the next start)",
+                          "netns: self -> [self, /n] (at the next start)",
+                          "pin_dir: /sys/fs/bpf/headgate -> /p (at the next start)",
                           "reload.watch: off -> on (at the next start)",
                           "replies.at_once: 1024 -> 1 (at the next start)",
+                          "share_across_netns: false -> true (at the next start)",
                           "tables.clients: 262144 -> 1 (at the next start)",
                           "tables.connections: 1048576 -> 2 (at the next start)",
                           "tables.denied: 1048576 -> 1 (at the next start)",
+                          "tables.namespaces: 64 -> 2 (at the next start)",
                           "tables.penalties: 65536 -> 1024 (at the next start)",
                           "tables.recent: 65536 -> 1024 (at the next start)"));
 }

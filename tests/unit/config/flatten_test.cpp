@@ -19,9 +19,9 @@ class RuleWriter {
  public:
   explicit RuleWriter(unsigned seed) : random_(seed) {}
 
-  // The body of a rule, as parse_rule() takes it.
+  // The body of a rule, as it stands below its name.
   std::string next() {
-    std::string body;
+    std::string body = "    listen: [" + listen() + ", " + listen() + ", " + listen() + "]\n";
     if (chance()) body += "    mode: " + pick({"enforce", "monitor"}) + "\n";
     if (chance()) body += "    count_half_open: " + pick({"client", "all", "none"}) + "\n";
     if (chance()) body += "    handshake_timeout: " + pick({"100ms", "1500ms", "60s", "1h"}) + "\n";
@@ -53,6 +53,12 @@ class RuleWriter {
     return pick({"http-429", "redis", "mysql", "postgresql", "smtp-421",
                  R"({ raw: "\x01\x7f\"\\'\r\n: #{}[]é\x85\u2028 " })", "{ raw: ~x }",
                  "{ raw: 'null' }", "{ raw: '007' }", "{ raw: \" \" }"});
+  }
+  std::string listen() {
+    return pick({"443", "8000-8010", "'10.0.0.0/8:80'", "'[2001:db8::1]:1-9'",
+                 "{ unit: nginx.service }", "{ unit: \"php-fpm@8.2\\\\x2d.service\" }",
+                 "{ cgroup: system.slice/nginx.service }", "{ cgroup: 'null' }", "{ cgroup: 007 }",
+                 "{ cgroup: \" /~ \\\" \\\\ ' #: {}[]é\\x85\\u2028 \" }"});
   }
   std::string limit() { return chance() ? "unlimited" : number(0, 1'000'000'000); }
   std::string rate() {
@@ -109,7 +115,7 @@ TEST(Flatten, OfARandomRuleIsReadAgain) {
   for (int round = 0; round < 2000; ++round) {
     const std::string body = writer.next();
     SCOPED_TRACE(body);
-    const auto flat = flatten(parse_rule(body));
+    const auto flat = flatten(parse_good("rules:\n  - name: web\n" + body).rules.at(0));
     std::vector<Setting> settings;
     for (const auto& [key, value] : flat) {
       if (!key.starts_with("overrides[")) settings.push_back({"web", key, value, {}});

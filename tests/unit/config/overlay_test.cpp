@@ -59,6 +59,21 @@ TEST(Overlay, ReplacesAValue) {
   EXPECT_EQ(web_with("penalty.deny_for", "2m").penalty, (Penalty{5, 10s, 2min, 1, 24h}));
 }
 
+TEST(Overlay, PutsGroupsInThePlaceOfPorts) {
+  const auto listening = [](const std::string& key, const std::string& value) {
+    return flatten(web_with(key, value)).at("listen");
+  };
+  EXPECT_EQ(listening("listen", "{ unit: nginx.service }"), "[{ unit: nginx.service }]");
+  EXPECT_EQ(listening("listen", "[80, { cgroup: a/b }]"), "[80, { cgroup: a/b }]");
+  EXPECT_EQ(listening("listen.unit", "nginx.service"), "[{ unit: nginx.service }]");
+  EXPECT_EQ(message_with("listen.unit", "nginx"),
+            "set web listen.unit=nginx: 'nginx' does not end with .service, .slice, .scope or "
+            ".socket; 'nginx.service' would be right");
+  EXPECT_EQ(message_with("listen", "{}"),
+            "set web listen={}: a listen entry is an empty map; { unit: nginx.service } would be "
+            "right");
+}
+
 TEST(Overlay, ReplacesAWholeMap) {
   const Rule rule = web_with("connections", "{ per_client: 5 }");
   EXPECT_EQ(rule.connections.per_client, 5U);
@@ -275,6 +290,7 @@ TEST(Overlay, AFlattenedRuleIsSettings) {
   const std::vector<std::string> bodies = {
       "",
       "    listen: ['443', '[2001:db8::1]:80-90', '10.0.0.0/8:1']\n",
+      "    listen: [{ unit: 'a@\\x2d:1.service' }, { cgroup: 'x y/é: {}, #\"\\' }, 443]\n",
       "    connections: { per_client: 0, per_network: 7, total: 9, reserve: 3 }\n",
       "    new_connections: { per_client: 1/h, per_network: { rate: 7/m, burst: 1000000 }, total: "
       "1000000/s }\n",

@@ -11,7 +11,9 @@ namespace headgate::config {
 namespace {
 
 const std::string kKeys =
-    "nown keys: defaults, rules, clients, tables, metrics, control, replies, reload, cgroup, netns";
+    "nown keys: defaults, rules, clients, tables, metrics, control, replies, reload, cgroup, "
+    "netns, "
+    "share_across_netns, pin_dir, on_stop";
 const std::string kRuleKeys =
     "nown keys: name, listen, connections, new_connections, penalty, overrides, client_prefix, "
     "network_prefix, mode, handshake_timeout, count_half_open, on_limit, reply, on_table_full";
@@ -53,7 +55,7 @@ TEST(ParseBad, UnknownKeys) {
        "handshake_timeout, count_half_open, on_limit, reply, on_table_full"},
       {"rules: []\ntables: { client: 5 }",
        "f:2:11: unknown key 'client' in tables; did you mean 'clients'? Known keys: "
-       "connections, clients, recent, penalties, denied"},
+       "connections, clients, recent, penalties, denied, namespaces"},
       {"rules: []\nmetrics: { port: 5 }",
        "f:2:12: unknown key 'port' in metrics; known keys: listen"},
       {"rules: []\ncontrol: { sockets: /a }",
@@ -91,7 +93,6 @@ TEST(ParseBad, WrongTypes) {
       {rule_with("connections: 5"), "f:4:18: 'connections' is '5'" + kAMap},
       {rule_with("connections: []"), "f:4:18: 'connections' is a list" + kAMap},
       {rule_with("client_prefix: 24"), "f:4:20: 'client_prefix' is '24'" + kAMap},
-      {"rules: [{ name: web, listen: {} }]", "f:1:30: 'listen' is a map" + listen},
       {"rules: [{ name: web, listen: ~ }]", "f:1:30: 'listen' is empty" + listen},
       {"rules: [{ name: web, listen: [] }]", "f:1:30: 'listen' is an empty list" + listen},
       {"rules: [{ name: web, listen: [[443]] }]", "f:1:31: 'listen' is a list" + entry},
@@ -163,6 +164,10 @@ TEST(ParseBad, NumbersBeyondTheirRange) {
       {"rules: []\ntables: { recent: 16777217 }",
        "f:2:19: 'tables.recent' is '16777217'; a whole number from 1024 to 16777216 would be "
        "right"},
+      {"rules: []\ntables: { namespaces: 0 }",
+       "f:2:23: 'tables.namespaces' is '0'; a whole number from 1 to 256 would be right"},
+      {"rules: []\ntables: { namespaces: 257 }",
+       "f:2:23: 'tables.namespaces' is '257'; a whole number from 1 to 256 would be right"},
   });
 }
 
@@ -233,10 +238,11 @@ TEST(ParseBad, Paths) {
       {"rules: []\ncgroup: self",
        "f:2:9: 'cgroup' is 'self'; an absolute path or 'auto' would be right"},
       {"rules: []\nnetns: web",
-       "f:2:8: 'netns' is 'web'; an absolute path or 'self' would be right"},
-      {"rules: []\nnetns: ''", "f:2:8: 'netns' is ''; an absolute path or 'self' would be right"},
+       "f:2:8: 'netns' is 'web'; an absolute path or 'self' or 'all' would be right"},
+      {"rules: []\nnetns: ''",
+       "f:2:8: 'netns' is ''; an absolute path or 'self' or 'all' would be right"},
       {"rules: []\nnetns: \"/run/\\0x\"",
-       "f:2:8: 'netns' is '/run/\\x00x'; an absolute path or 'self' would be right"},
+       "f:2:8: 'netns' is '/run/\\x00x'; an absolute path or 'self' or 'all' would be right"},
       {"rules: []\ncontrol: { socket: control.sock }",
        "f:2:20: 'control.socket' is 'control.sock'; an absolute path would be right"},
       {"rules: []\ncontrol: { socket: /" + too_long.substr(1) + " }",

@@ -20,7 +20,10 @@ TEST(ParseGood, NoRulesIsAConfigurationOfDefaults) {
   EXPECT_EQ(config.metrics_listen, "127.0.0.1:9469");
   EXPECT_EQ(config.control_socket, "/run/headgate/control.sock");
   EXPECT_EQ(config.cgroup, "auto");
-  EXPECT_EQ(config.netns, "self");
+  EXPECT_EQ(config.netns, (Namespaces{{"self"}, false, false}));
+  EXPECT_EQ(config.tables.namespaces, 64U);
+  EXPECT_EQ(config.pin_dir, "/sys/fs/bpf/headgate");
+  EXPECT_EQ(config.on_stop, OnStop::kKeep);
 }
 
 TEST(ParseGood, ARuleHasDefaultsOfItsOwn) {
@@ -42,20 +45,24 @@ defaults: { client_prefix: { ipv4: 24, ipv6: 48 }, handshake_timeout: 5s, count_
             on_limit: reset, on_table_full: refuse }
 rules:
   - name: web
-    listen: ["443", "192.0.2.10:8443", "[2001:db8::1]:8000-8010"]
+    listen: ["443", "192.0.2.10:8443", "[2001:db8::1]:8000-8010", { unit: nginx.service }]
     connections: { per_client: 100, total: 20000 }
-tables: { clients: 1000, recent: 2000 }
+tables: { clients: 1000, recent: 2000, namespaces: 3 }
 metrics: { listen: "[::1]:9469" }
 control: { socket: /tmp/headgate.sock }
 cgroup: /sys/fs/cgroup/web.slice
-netns: /run/netns/web
+netns: [self, /run/netns/web]
+share_across_netns: true
+pin_dir: /sys/fs/bpf/web
+on_stop: detach
 )");
   ASSERT_EQ(config.rules.size(), 1U);
   const Rule& rule = config.rules.front();
-  ASSERT_EQ(rule.listen.size(), 3U);
+  ASSERT_EQ(rule.listen.size(), 4U);
   EXPECT_EQ(to_string(rule.listen[0]), "443");
   EXPECT_EQ(to_string(rule.listen[1]), "192.0.2.10:8443");
   EXPECT_EQ(to_string(rule.listen[2]), "[2001:db8::1]:8000-8010");
+  EXPECT_EQ(to_string(rule.listen[3]), "unit:nginx.service");
   EXPECT_EQ(rule.connections.per_client, 100U);
   EXPECT_EQ(rule.connections.total, 20'000U);
   EXPECT_EQ(rule.settings.client_prefix.ipv4, 24);
@@ -68,7 +75,10 @@ netns: /run/netns/web
   EXPECT_EQ(config.metrics_listen, "[::1]:9469");
   EXPECT_EQ(config.control_socket, "/tmp/headgate.sock");
   EXPECT_EQ(config.cgroup, "/sys/fs/cgroup/web.slice");
-  EXPECT_EQ(config.netns, "/run/netns/web");
+  EXPECT_EQ(config.netns, (Namespaces{{"self", "/run/netns/web"}, false, true}));
+  EXPECT_EQ(config.tables.namespaces, 3U);
+  EXPECT_EQ(config.pin_dir, "/sys/fs/bpf/web");
+  EXPECT_EQ(config.on_stop, OnStop::kDetach);
 }
 
 TEST(ParseGood, KnowsWhereRulesAndListenEntriesStand) {
@@ -170,7 +180,7 @@ TEST(ParseGood, TakesAsManyRulesAsTheKernelHolds) {
 TEST(ParseGood, TheExampleInTheDocumentationIsRight) {
   const Result<Config> config = load(HEADGATE_EXAMPLE_CONFIG);
   ASSERT_TRUE(config.has_value()) << config.error().message;
-  ASSERT_EQ(config->rules.size(), 3U);
+  ASSERT_EQ(config->rules.size(), 4U);
   EXPECT_EQ(config->rules[0].name, "web");
   EXPECT_EQ(config->rules[0].connections.per_client, 100U);
   EXPECT_EQ(config->rules[0].connections.total, 20'000U);
@@ -178,6 +188,8 @@ TEST(ParseGood, TheExampleInTheDocumentationIsRight) {
   EXPECT_EQ(config->rules[1].name, "mail");
   EXPECT_EQ(config->rules[1].settings.reply, (Reply{ReplyKind::kSmtp421, ""}));
   EXPECT_EQ(config->rules[2].name, "redis");
+  EXPECT_EQ(config->rules[3].name, "app");
+  EXPECT_EQ(config->rules[3].listen.at(0).unit, "app.service");
   EXPECT_EQ(config->clients.deny.size(), 1U);
 }
 

@@ -47,7 +47,7 @@ TEST(PolicyBad, UnknownKeys) {
        "f:2:11: unknown key 'watches' in reload; did you mean 'watch'? Known keys: watch"},
       {"rules: []\ntables: { half_open: 65536 }",
        "f:2:11: unknown key 'half_open' in tables; known keys: connections, clients, recent, "
-       "penalties, denied"},
+       "penalties, denied, namespaces"},
   });
 }
 

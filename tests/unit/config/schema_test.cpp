@@ -58,6 +58,7 @@ const std::map<std::string, Level> kLevels = {
     {"/$defs/rule/properties/connections",
      {kRule + "connections: { ", " } }]", {{"total", "1000000000"}}}},
     {"/$defs/rule/properties/new_connections", {kRule + "new_connections: { ", " } }]", {}}},
+    {"/$defs/listen_group", {"rules: [{ name: web, listen: [443, { ", " }] }]", {}}},
     {"/$defs/settings", {"rules: [], defaults: { ", " }", {}}},
     {"/$defs/client_prefix", {kRule + "client_prefix: { ", " } }]", {}}},
     {"/$defs/network_prefix", {kRule + kWideClient + "network_prefix: { ", " } }]", {}}},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
+#include "daemon/control/handlers.h"
 #include "served.h"
 
 namespace headgate::control {
@@ -244,6 +245,85 @@ TEST_F(Api, ExplainCarriesEveryLevel) {
   manager.explanation = fail(ErrorCode::kNotFound, "no rule covers port 443");
   request.clear_rule();
   EXPECT_EQ(call(method, request, &response).error_code(), StatusCode::NOT_FOUND);
+}
+
+TEST_F(Api, VerifyTellsOfEachCounterThatIsOff) {
+  manager.verify_report = manage::VerifyReport{
+      {{"/run/netns/web", "api", "192.0.2.7", 3, 2}, {"self", "web", "", 0, 9}},
+      10'012,
+      231,
+      false};
+  v1::VerifyRequest request;
+  v1::VerifyResponse response;
+  const Method<v1::VerifyRequest, v1::VerifyResponse> method = &Stub::Verify;
+  ASSERT_TRUE(call(method, request, &response).ok());
+  EXPECT_EQ(manager.calls.back(), "verify");
+  ASSERT_EQ(response.drift_size(), 2);
+  EXPECT_EQ(response.drift(0).ShortDebugString(),
+            R"(netns: "/run/netns/web" rule: "api" client: "192.0.2.7" counted: 3 live: 2)");
+  EXPECT_EQ(response.drift(1).ShortDebugString(), R"(netns: "self" rule: "web" live: 9)");
+  EXPECT_EQ(response.connections(), 10'012U);
+  EXPECT_EQ(response.clients(), 231U);
+  EXPECT_FALSE(response.is_repaired());
+}
+
+TEST_F(Api, VerifyRepairsOnlyWhenToldTo) {
+  manager.verify_report = manage::VerifyReport{{}, 0, 0, true};
+  v1::VerifyRequest request;
+  request.set_repair(true);
+  v1::VerifyResponse response;
+  const Method<v1::VerifyRequest, v1::VerifyResponse> method = &Stub::Verify;
+  ASSERT_TRUE(call(method, request, &response).ok());
+  EXPECT_EQ(manager.calls.back(), "verify repair");
+  EXPECT_TRUE(response.is_repaired());
+  manager.verify_report = fail(ErrorCode::kUnavailable, "cannot list the open sockets");
+  const auto status = call(method, request, &response);
+  EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_message(), "cannot list the open sockets");
+}
+
+TEST_F(Api, NamespacesAreAskedForAndTold) {
+  manager.explanation = manage::Explanation();
+  v1::ExplainRequest explain;
+  explain.set_client("192.0.2.7");
+  explain.set_port(443);
+  explain.set_netns("/run/netns/web");
+  v1::ExplainResponse explained;
+  const Method<v1::ExplainRequest, v1::ExplainResponse> explain_method = &Stub::Explain;
+  ASSERT_TRUE(call(explain_method, explain, &explained).ok());
+  EXPECT_EQ(explained.rule(), "of port 443 in /run/netns/web");
+
+  observe::ClientSnapshot client;
+  client.netns = "/run/netns/web";
+  manager.some_clients = std::vector{client};
+  v1::ClientsRequest clients;
+  clients.set_netns("/run/netns/web");
+  v1::ClientsResponse listed;
+  const Method<v1::ClientsRequest, v1::ClientsResponse> clients_method = &Stub::Clients;
+  ASSERT_TRUE(call(clients_method, clients, &listed).ok());
+  EXPECT_EQ(manager.query.netns, "/run/netns/web");
+  EXPECT_EQ(listed.clients(0).netns(), "/run/netns/web");
+}
+
+// With `netns: all` they come and go: each call asks anew.
+TEST_F(Api, StatusTellsOfTheNamespacesThatThereAreNow) {
+  auto names = std::make_shared<std::vector<std::string>>(1, "self");
+  Identity named = identity;
+  named.netns = "all";
+  named.pin_dir = "/sys/fs/bpf/headgate";
+  named.counts_are_shared = true;
+  named.namespaces = [names] { return *names; };
+  const Handlers handlers(manager, named);
+  v1::StatusResponse response;
+  ASSERT_TRUE(handlers.status(v1::StatusRequest(), &response).ok());
+  EXPECT_THAT(response.namespaces(), ElementsAre("self"));
+  EXPECT_EQ(response.netns(), "all");
+  EXPECT_EQ(response.pin_dir(), "/sys/fs/bpf/headgate");
+  EXPECT_TRUE(response.counts_are_shared());
+  names->push_back("/run/netns/web");
+  response.Clear();
+  ASSERT_TRUE(handlers.status(v1::StatusRequest(), &response).ok());
+  EXPECT_THAT(response.namespaces(), ElementsAre("self", "/run/netns/web"));
 }
 
 }  // namespace

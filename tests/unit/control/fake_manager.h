@@ -20,6 +20,7 @@ class FakeManager final : public manage::Manager {
   Result<manage::ReloadReport> report;
   Result<manage::DenyReport> deny_report;
   Result<manage::EvictReport> evict_report;
+  Result<manage::VerifyReport> verify_report;
   Result<std::vector<manage::DenyListed>> listed;
   Result<manage::Explanation> explanation;
   Result<Difference> difference;
@@ -61,6 +62,9 @@ class FakeManager final : public manage::Manager {
     return change("evict " + cidr.to_string() + " '" + rule + "'" + (only_excess ? " excess" : ""),
                   evict_report);
   }
+  Result<manage::VerifyReport> verify(bool repair) override {
+    return change(repair ? "verify repair" : "verify", verify_report);
+  }
   Result<manage::Explanation> explain(const IpAddress& client,
                                       const manage::Target& target) const override {
     if (!explanation) return explanation;
@@ -69,6 +73,7 @@ class FakeManager final : public manage::Manager {
     answer->rule = target.rule;
     if (target.port) answer->rule = "of port " + std::to_string(*target.port);
     if (target.server) answer->rule += " at " + target.server->to_string();
+    if (!target.netns.empty()) answer->rule += " in " + target.netns;
     return answer;
   }
   Result<observe::Snapshot> snapshot() const override { return state; }

@@ -163,5 +163,26 @@ TEST(Target, IsEitherARuleOrAPort) {
   EXPECT_FALSE(read("web", 0, "::1"));
 }
 
+TEST(Netns, IsNamedAsTheConfigurationNamesIt) {
+  v1::ExplainRequest explain;
+  explain.set_rule("web");
+  EXPECT_EQ(read_target(explain)->netns, "");
+  explain.set_netns("/run/netns/web");
+  EXPECT_EQ(read_target(explain)->netns, "/run/netns/web");
+  v1::ClientsRequest clients;
+  EXPECT_EQ(read_query(clients)->netns, "");
+  clients.set_netns("self");
+  EXPECT_EQ(read_query(clients)->netns, "self");
+  for (const std::string& bad :
+       {std::string("/run\n"), std::string("\xff"), std::string(4096, 'a')}) {
+    explain.set_netns(bad);
+    clients.set_netns(bad);
+    const auto target = read_target(explain);
+    ASSERT_FALSE(target) << bad;
+    EXPECT_EQ(target.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_FALSE(read_query(clients)) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace headgate::control

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/policy/limits.h"
+
 namespace headgate::kernel {
 namespace {
 
@@ -20,7 +22,7 @@ TEST(Address, GoesToTheKernelAndBack) {
 
 TEST(Mask, FixesTheBitsOfThePrefixInItsOwnFamily) {
   const auto text = [](IpFamily family, std::uint8_t length) {
-    return to_ip(mask_of(family, length)).to_string();
+    return to_ip(policy::mask_of(family, length)).to_string();
   };
   EXPECT_EQ(text(IpFamily::kIpv6, 0), "::");
   EXPECT_EQ(text(IpFamily::kIpv6, 33), "ffff:ffff:8000::");

@@ -121,6 +121,56 @@ TEST(Compile, RefusesWhatIsClaimedTwice) {
   }
 }
 
+TEST(Compile, AGroupBelongsToItsRule) {
+  const Policy policy = compile_good(rules_listening(
+      {"443", "[{ unit: b.service }, 80, { cgroup: a/b }]", "{ unit: a.service }"}));
+  EXPECT_EQ(policy.numbers.groups,
+            (std::map<std::string, GroupId>{
+                {"unit:b.service", 1}, {"cgroup:a/b", 2}, {"unit:a.service", 3}}));
+  EXPECT_EQ(policy.groups, (std::map<GroupId, RuleId>{{1, 2}, {2, 2}, {3, 3}}));
+  ASSERT_EQ(policy.ports.size(), 2U);  // a group claims no port
+  EXPECT_EQ(policy.ports.at(443).rule, 1);
+  EXPECT_EQ(policy.ports.at(80).rule, 2);
+  EXPECT_TRUE(policy.prefixes.empty());
+}
+
+TEST(Compile, WithoutGroupsThereAreNone) {
+  const Policy policy = compile_good(rules_listening({"443", "'10.0.0.1:80'"}));
+  EXPECT_TRUE(policy.groups.empty());
+  EXPECT_TRUE(policy.numbers.groups.empty());
+}
+
+TEST(Compile, GroupNamesAreWhatOperatorsSee) {
+  config::Listen listen;
+  listen.unit = "nginx.service";
+  EXPECT_EQ(group_name(listen), "unit:nginx.service");
+  listen.unit.clear();
+  listen.cgroup = "system.slice/nginx.service";
+  EXPECT_EQ(group_name(listen), "cgroup:system.slice/nginx.service");
+}
+
+TEST(Compile, RefusesAGroupThatIsClaimedTwice) {
+  struct Case {
+    std::vector<std::string> listens;
+    std::string message;
+  };
+  const std::string right = "; one entry for a unit or cgroup would be right";
+  const Case cases[] = {
+      {{"{ unit: a.service }", "[443, { unit: a.service }]"},
+       "f:3:30: rule 'b' claims 'unit:a.service', which rule 'a' has at f:2:24" + right},
+      {{"{ cgroup: a/b }", "{ cgroup: a/c }", "{ cgroup: a/b }"},
+       "f:4:24: rule 'c' claims 'cgroup:a/b', which rule 'a' has at f:2:24" + right},
+      {{"[{ unit: a.service }, { unit: a.service }]"},
+       "f:2:46: rule 'a' claims 'unit:a.service' twice, first at f:2:25" + right},
+  };
+  for (const Case& c : cases) {
+    const Result<Policy> policy = compile_yaml(rules_listening(c.listens));
+    ASSERT_FALSE(policy.has_value()) << c.message;
+    EXPECT_EQ(policy.error().message, c.message);
+    EXPECT_EQ(policy.error().code, ErrorCode::kInvalidArgument);
+  }
+}
+
 TEST(Compile, HoldsAsManyAddressedPortsAsTheKernel) {
   const Policy policy = compile_good(rules_listening({"'[::1]:1-65535'", "'10.0.0.1:1'"}));
   EXPECT_EQ(policy.prefixes.size(), kMaxListenEntries);
@@ -138,6 +188,7 @@ TEST(Compile, TheExampleInTheDocumentationIsRight) {
   const Result<Policy> policy = compile(*config, HEADGATE_EXAMPLE_CONFIG);
   ASSERT_TRUE(policy.has_value()) << policy.error().message;
   EXPECT_EQ(policy->ports.at(443).rule, 1);
+  EXPECT_EQ(policy->groups, (std::map<GroupId, RuleId>{{1, 4}}));
   EXPECT_EQ(policy->prefixes.size(), 6U);  // overrides, exempt and denied clients
 }
 

@@ -23,9 +23,22 @@ config::Config config_of(const std::vector<std::string>& names) {
     config::Rule rule;
     rule.name = name;
     ++port;
-    rule.listen.push_back({std::nullopt, port, port, {}});
+    rule.listen.push_back({std::nullopt, port, port, {}, {}, {}});
     config.rules.push_back(rule);
   }
+  return config;
+}
+
+config::Listen unit(const std::string& name) {
+  config::Listen listen;
+  listen.unit = name + ".service";
+  return listen;
+}
+
+// One rule that covers these groups.
+config::Config config_covering(const std::vector<std::string>& units) {
+  config::Config config = config_of({"web"});
+  for (const std::string& name : units) config.rules[0].listen.push_back(unit(name));
   return config;
 }
 
@@ -50,6 +63,8 @@ Numbers numbers_of(const config::Config& config, const Numbers& previous) {
     EXPECT_EQ(policy->numbers.rules.at(rule.name), id);
     EXPECT_EQ(config.rules.at(rule.index).name, rule.name);
   }
+  EXPECT_EQ(policy->groups.size(), policy->numbers.groups.size());
+  for (const auto& [name, id] : policy->numbers.groups) EXPECT_TRUE(policy->groups.contains(id));
   return policy->numbers;
 }
 
@@ -69,6 +84,17 @@ void expect_next_to(const Numbers& before, const Numbers& after) {
     EXPECT_EQ(owners.emplace(id, name).first->second, name) << "number " << id;
     const auto known = before.rules.find(name);
     if (known != before.rules.end()) {
+      EXPECT_EQ(id, known->second) << name;
+    }
+  }
+  std::map<GroupId, std::string> groups;
+  for (const auto& [name, id] : before.groups) groups[id] = name;
+  for (const auto& [name, id] : after.groups) {
+    EXPECT_GE(id, 1);
+    EXPECT_LT(id, HG_MAX_GROUPS);
+    EXPECT_EQ(groups.emplace(id, name).first->second, name) << "group " << id;
+    const auto known = before.groups.find(name);
+    if (known != before.groups.end()) {
       EXPECT_EQ(id, known->second) << name;
     }
   }
@@ -177,7 +203,59 @@ TEST(ReplyNumbers, OneMoreThanThereIsRoomForIsAnError) {
             "would be right");
 }
 
-// Rules and replies come, go and come back, in any number and order.
+TEST(GroupNumbers, StayWithTheNameWhicheverRuleHasIt) {
+  const Numbers first = numbers_of(config_covering({"a", "b", "c"}), {});
+  EXPECT_EQ(first.groups,
+            (std::map<std::string, GroupId>{
+                {"unit:a.service", 1}, {"unit:b.service", 2}, {"unit:c.service", 3}}));
+  const Numbers second = numbers_of(config_covering({"c", "new", "a"}), first);
+  EXPECT_EQ(second.groups,
+            (std::map<std::string, GroupId>{
+                {"unit:a.service", 1}, {"unit:c.service", 3}, {"unit:new.service", 4}}));
+  config::Config moved = config_of({"mail", "www"});
+  moved.rules[1].listen = {unit("new")};
+  EXPECT_EQ(numbers_of(moved, second).groups,
+            (std::map<std::string, GroupId>{{"unit:new.service", 4}}));
+}
+
+TEST(GroupNumbers, ANewNameNeverGetsANumberThatTheFormerPolicyHas) {
+  Numbers numbers = numbers_of(config_covering({"a"}), {});
+  numbers = numbers_of(config_covering({"b"}), numbers);
+  EXPECT_EQ(numbers.groups, (std::map<std::string, GroupId>{{"unit:b.service", 2}}));
+  // Also where the former name is there again, after the new one.
+  numbers = numbers_of(config_covering({"c", "b"}), numbers);
+  EXPECT_EQ(numbers.groups,
+            (std::map<std::string, GroupId>{{"unit:b.service", 2}, {"unit:c.service", 1}}));
+}
+
+TEST(GroupNumbers, AsManyNewGroupsAsThereMayBeFollowAsManyOldOnes) {
+  Numbers before = numbers_of(config_covering(names("0-", kMaxGroups)), {});
+  for (int round = 1; round < 5; ++round) {
+    const Numbers after =
+        numbers_of(config_covering(names(std::to_string(round) + "-", kMaxGroups)), before);
+    ASSERT_EQ(after.groups.size(), kMaxGroups);
+    expect_next_to(before, after);
+    before = after;
+  }
+}
+
+TEST(GroupNumbers, OneMoreThanThereIsRoomForIsAnError) {
+  static_assert(kMaxGroups == 127);
+  std::string yaml = "rules:\n  - { name: mail, listen: { unit: mail.service } }\n";
+  yaml += "  - name: web\n    listen:\n";
+  for (std::size_t i = 2; i <= kMaxGroups; ++i) {
+    yaml += "      - { unit: u" + std::to_string(i) + ".service }\n";
+  }
+  EXPECT_EQ(compile_good(yaml + "      - 443\n").groups.size(), kMaxGroups);
+  const Result<Policy> policy = compile_yaml(yaml + "      - { cgroup: more }\n");
+  ASSERT_FALSE(policy.has_value());
+  EXPECT_EQ(policy.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(policy.error().message,
+            "f:131:9: rule 'web' needs one more than 127 units and cgroups in all rules; a slice "
+            "that holds several of them, or their ports, would be right");
+}
+
+// Rules, replies and groups come, go and come back, in any number and order.
 TEST(Numbers, PoliciesThatFollowEachOtherNeverGiveOneNumberToTwo) {
   constexpr unsigned kSeed = 20260117;
   RecordProperty("seed", static_cast<int>(kSeed));
@@ -196,6 +274,12 @@ TEST(Numbers, PoliciesThatFollowEachOtherNeverGiveOneNumberToTwo) {
       if (replies.empty()) continue;
       rule.settings.on_limit = config::OnLimit::kReply;
       rule.settings.reply = raw_reply(replies[random() % replies.size()]);
+    }
+    std::set<std::string> units;
+    const std::size_t unit_count = config.rules.empty() ? 0 : random() % (kMaxGroups + 1);
+    while (units.size() < unit_count) units.insert("u" + std::to_string(random() % range));
+    for (const std::string& name : units) {
+      config.rules[random() % config.rules.size()].listen.push_back(unit(name));
     }
     const Numbers after = numbers_of(config, before);
     expect_next_to(before, after);

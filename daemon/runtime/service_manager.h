@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "common/result.h"
+
+namespace headgate::runtime {
+
+// Tells systemd how this service is doing: sd_notify(3). Where no service manager asked to be told
+// (NOTIFY_SOCKET is not set) every call does nothing and succeeds. A status is one line, shown by
+// `systemctl status`; line breaks in it become spaces.
+//
+// Errors: kPermissionDenied or kInternal when the socket is there and takes no message; that is
+// worth a log line and no reason to end.
+//
+// Thread-safe, as long as nobody changes the environment.
+class ServiceManager {
+ public:
+  // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, which may be meant for another process.
+  static Result<ServiceManager> from_environment();
+
+  // Is there one to tell?
+  bool is_there() const { return is_there_; }
+
+  Result<void> ready(const std::string& status) const;
+  // With CLOCK_MONOTONIC's time, by which systemd tells this reload from an earlier one. ready()
+  // ends it, whether the reload was good or not.
+  Result<void> reloading() const;
+  Result<void> stopping(const std::string& status) const;
+  Result<void> status(const std::string& text) const;
+
+  // How often alive() must be called: half of what the service manager waits (WatchdogSec= in the
+  // unit) before it takes this process for dead. None: it does not watch.
+  std::optional<std::chrono::milliseconds> watchdog_period() const { return watchdog_period_; }
+  Result<void> alive() const;
+
+ private:
+  bool is_there_ = false;
+  std::optional<std::chrono::milliseconds> watchdog_period_;
+};
+
+}  // namespace headgate::runtime

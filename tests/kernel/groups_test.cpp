@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules that cover whatever ports the processes of a group listen on.
+#include <filesystem>
+
+#include "tests/kernel/support.h"
+#include "tests/lab/cgroup.h"
+#include "tests/lab/error.h"
+
+namespace headgate::lab {
+namespace {
+
+constexpr std::uint16_t kOther = 8081;
+
+std::string relative(const Cgroup& group) {
+  return std::filesystem::relative(group.path(), cgroup2_root()).string();
+}
+
+std::string group_rule(const std::string& listen) {
+  return "rules:\n  - name: web\n    listen: [" + listen +
+         "]\n    connections: { per_client: 2 }\n";
+}
+
+// A server in the group, in the lab's server namespace.
+std::unique_ptr<Process> serve(const Lab& lab, const Cgroup& group, const std::string& address,
+                               std::uint16_t port) {
+  auto server = std::make_unique<Process>(
+      std::vector<std::string>{LAB_SERVER_PROGRAM, address, std::to_string(port)},
+      ProcessOptions{.network = &lab.server().network(), .cgroup = group.path()});
+  if (!server->wait_for_output("listening", 5s)) throw LabError(server->output());
+  return server;
+}
+
+testing::AssertionResult is_limited(const Lab& lab, std::uint16_t port) {
+  const auto held = hold(lab.client(0), lab.server_ipv4(port), 2);
+  return refused(lab.client(0), lab.server_ipv4(port));
+}
+
+TEST(Group, CoversWhatItsProcessesListenOnAlreadyAndFromNowOn) {
+  const Lab lab;
+  const Cgroup group("group");
+  const auto before = serve(lab, group, "0.0.0.0", kPort);
+  const auto open = hold(lab.client(0), lab.server_ipv4(kPort), 2);
+  Headgated headgated(lab.server(), group_rule("{ cgroup: " + relative(group) + " }"));
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
+  EXPECT_EQ(headgated.rule("web").adopted, 2U);
+
+  const auto after = serve(lab, group, "10.0.0.1", kOther);
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kOther))) << "one rule, one client";
+  EXPECT_TRUE(admitted(lab.client(1), lab.server_ipv4(kOther)));
+  EXPECT_EQ(headgated.run_ctl({"verify"}).status, 0) << headgated.run_ctl({"verify"}).output;
+}
+
+TEST(Group, DoesNotCoverWhatOthersListenOn) {
+  const Lab lab;
+  const Cgroup group("group");
+  const Cgroup other("other");
+  const Headgated headgated(lab.server(), group_rule("{ cgroup: " + relative(group) + " }"));
+  const auto server = serve(lab, other, "0.0.0.0", kPort);
+  const auto held = hold(lab.client(0), lab.server_ipv4(kPort), 5);
+  EXPECT_EQ(headgated.rule("web").connections, 0U);
+}
+
+TEST(Group, APortThatIsLetGoIsCoveredNoMore) {
+  const Lab lab;
+  const Cgroup group("group");
+  const Cgroup other("other");
+  const Headgated headgated(lab.server(), group_rule("{ cgroup: " + relative(group) + " }"));
+  {
+    const auto server = serve(lab, group, "0.0.0.0", kPort);
+    EXPECT_TRUE(is_limited(lab, kPort));
+  }
+  std::this_thread::sleep_for(3s);  // the daemon looks each second, and then once more
+  const auto server = serve(lab, other, "0.0.0.0", kPort);
+  const auto held = hold(lab.client(0), lab.server_ipv4(kPort), 5);
+  EXPECT_EQ(headgated.rule("web").connections, 0U);
+}
+
+TEST(Group, WhatItBeginsToListenOnWhileNoDaemonIsThereIsCovered) {
+  const Lab lab;
+  const Cgroup group("group");
+  Headgated headgated(lab.server(), group_rule("{ cgroup: " + relative(group) + " }"));
+  headgated.kill();
+  const auto server = serve(lab, group, "0.0.0.0", kPort);
+  EXPECT_TRUE(is_limited(lab, kPort));
+  headgated.start();
+  EXPECT_TRUE(is_limited(lab, kPort));
+}
+
+TEST(Group, AUnitIsFoundByItsNameAlsoWhenItComesLaterAndComesAgain) {
+  const Lab lab;
+  const Cgroup slice("test.slice");
+  Headgated headgated(lab.server(), group_rule("{ unit: headgate-test.service }"));
+  for (int round = 0; round < 2; ++round) {
+    const Cgroup unit(slice, "headgate-test.service");
+    const auto server = serve(lab, unit, "0.0.0.0", kPort);
+    const auto held = hold(lab.client(0), lab.server_ipv4(kPort), 2);
+    EXPECT_TRUE(eventually(5s, [&] { return headgated.rule("web").connections == 2; }))
+        << "round " << round << headgated.log();
+    EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
+  }
+}
+
+TEST(Group, AnEntryWithAPortGoesBeforeIt) {
+  const Lab lab;
+  const Cgroup group("group");
+  const auto server = serve(lab, group, "0.0.0.0", kPort);
+  const Headgated headgated(lab.server(), group_rule("{ cgroup: " + relative(group) + " }") +
+                                              "  - name: port\n    listen: [\"" +
+                                              std::to_string(kPort) +
+                                              "\"]\n    connections: { per_client: 4 }\n");
+  const auto held = hold(lab.client(0), lab.server_ipv4(kPort), 4);
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
+  EXPECT_EQ(headgated.rule("port").connections, 4U);
+  EXPECT_EQ(headgated.rule("web").connections, 0U);
+}
+
+}  // namespace
+}  // namespace headgate::lab
