@@ -49,14 +49,11 @@ Hooks::~Hooks() {
 }
 
 // Returns false when there is nothing that could be replaced.
-Result<bool> Hooks::replace(const std::string& name, const bpf_program* program) {
-  Link& known = links_[name];
-  if (!known && !directory_.empty() && is_there(path(name))) {
-    known.reset(bpf_link__open(path(name).c_str()));
-  }
-  if (!known) return false;
+bool Hooks::replace(const std::string& name, const bpf_program* program) {
+  const auto known = links_.find(name);
+  if (known == links_.end()) return false;
   auto* const to = const_cast<bpf_program*>(program);  // libbpf reads its file descriptor
-  if (bpf_link__update_program(known.get(), to) == 0) return true;
+  if (bpf_link__update_program(known->second.get(), to) == 0) return true;
   take_libbpf_warnings();  // tracing programs cannot be replaced; a namespace may be gone
   return false;
 }
@@ -81,20 +78,11 @@ Result<void> Hooks::pin(const std::string& name, bpf_link* link) const {
 Result<void> Hooks::put(const std::string& name, const bpf_program* program, const Attach& attach,
                         const std::string& where) {
   const std::lock_guard lock(lock_);
-  const auto replaced = replace(name, program);
-  if (!replaced) return tl::unexpected(replaced.error());
-  if (*replaced) return {};
+  if (replace(name, program)) return {};
   Link link(attach());
-  if (!link) {
-    const int error = errno;
-    if (!links_[name]) links_.erase(name);
-    return fail_libbpf("cannot attach " + where, error);
-  }
+  if (!link) return fail_libbpf("cannot attach " + where, errno);
   if (!directory_.empty()) {
-    if (auto pinned = pin(name, link.get()); !pinned) {
-      if (!links_[name]) links_.erase(name);
-      return pinned;
-    }
+    if (auto pinned = pin(name, link.get()); !pinned) return pinned;
   }
   links_[name] = std::move(link);
   return {};
@@ -113,15 +101,14 @@ void Hooks::drop(const std::string& name) {
 
 void Hooks::drop_others(const std::function<bool(const std::string&)>& is_wanted) {
   const std::lock_guard lock(lock_);
-  std::erase_if(links_, [&](const auto& link) { return !is_wanted(link.first); });
-  if (directory_.empty()) return;
-  std::error_code error;
-  std::vector<std::filesystem::path> unwanted;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
-    const std::string name = entry.path().filename();
-    if (is_hook(name) && !is_wanted(name)) unwanted.push_back(entry.path());
+  for (auto link = links_.begin(); link != links_.end();) {
+    if (is_wanted(link->first)) {
+      ++link;
+      continue;
+    }
+    if (!directory_.empty()) unlink(path(link->first).c_str());
+    link = links_.erase(link);
   }
-  for (const auto& pin : unwanted) unlink(pin.c_str());
 }
 
 Result<void> Hooks::pin_to(const std::string& directory) {
@@ -140,18 +127,21 @@ Result<void> Hooks::pin_to(const std::string& directory) {
 void Hooks::adopt(const std::string& directory) {
   const std::lock_guard lock(lock_);
   directory_ = directory;
-  // An earlier daemon was killed while it exchanged one.
+  std::vector<std::string> pinned;
   std::error_code error;
-  std::vector<std::filesystem::path> halves;
   for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
     const std::string name = entry.path().filename();
-    const std::string suffix = kNewSuffix;
-    if (name.size() > suffix.size() &&
-        name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0) {
-      halves.push_back(entry.path());
+    if (is_hook(name)) pinned.push_back(name);
+  }
+  for (const std::string& name : pinned) {
+    if (name.ends_with(kNewSuffix)) {
+      unlink(path(name).c_str());  // a daemon was killed while it exchanged one
+    } else if (bpf_link* const link = bpf_link__open(path(name).c_str())) {
+      links_[name].reset(link);
+    } else {
+      take_libbpf_warnings();  // put() attaches another one in its place
     }
   }
-  for (const auto& pin : halves) unlink(pin.c_str());
 }
 
 }  // namespace headgate::kernel

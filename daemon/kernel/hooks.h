@@ -30,17 +30,17 @@ class Hooks {
   bool has(const std::string& name) const;
   // Detaches it, if it is there.
   void drop(const std::string& name);
-  // Drops each hook that `is_wanted` does not want; also one that an earlier daemon has pinned.
+  // Drops each hook that `is_wanted` does not want.
   void drop_others(const std::function<bool(const std::string&)>& is_wanted);
 
   // From now on the hooks are pinned in this directory: those that are attached now, too.
   Result<void> pin_to(const std::string& directory);
-  // The same, where an earlier daemon has pinned them: put() replaces what it finds.
+  // The same, where an earlier daemon has pinned them: they are there as if put() had put them.
   void adopt(const std::string& directory);
 
  private:
   std::string path(const std::string& name) const { return directory_ + "/" + name; }
-  Result<bool> replace(const std::string& name, const bpf_program* program);
+  bool replace(const std::string& name, const bpf_program* program);
   Result<void> pin(const std::string& name, bpf_link* link) const;
 
   mutable std::mutex lock_;

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "daemon/kernel/map_io.h"
+#include "daemon/kernel/listener_fds.h"
 
 namespace headgate::kernel {
 
@@ -32,11 +32,9 @@ Result<std::unique_ptr<LimitedNamespace>> LimitedNamespace::open(
   if (!listeners) return tl::unexpected(listeners.error());
   made->drop_listeners = std::move(*listeners);
   const std::uint32_t place = id.place * HG_LISTENERS + HG_DROP_LISTENERS;
-  const int fds[] = {made->drop_listeners.ipv4.get(), made->drop_listeners.ipv6.get()};
-  for (std::uint32_t i = 0; i < 2; ++i) {
-    if (fds[i] < 0) continue;
-    auto set = write_entry(owner.maps.listeners, place + i, static_cast<std::uint64_t>(fds[i]));
-    if (!set) return tl::unexpected(set.error());
+  const ListenerFds fds{made->drop_listeners.ipv4.get(), made->drop_listeners.ipv6.get()};
+  if (auto set = set_listeners(owner.maps.listeners, place, fds); !set) {
+    return tl::unexpected(set.error());
   }
   made->netns = std::move(netns);
   return made;

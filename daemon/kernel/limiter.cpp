@@ -16,6 +16,15 @@
 #include "daemon/kernel/pinned_maps.h"
 
 namespace headgate::kernel {
+namespace {
+
+PolicyMaps policy_maps(const limiter_bpf& programs) {
+  const auto& maps = programs.maps;
+  return {maps.control, maps.ports,      maps.rules,       maps.prefixes,
+          maps.groups,  maps.rule_names, maps.group_names, maps.state};
+}
+
+}  // namespace
 
 Limiter::Limiter(std::unique_ptr<Kernel> kernel) : kernel_(std::move(kernel)) {}
 Limiter::Limiter(Limiter&&) noexcept = default;
@@ -57,24 +66,6 @@ Result<Limiter> Limiter::start(PinDirectory pins, const LimiterSettings& setting
   return limiter;
 }
 
-namespace {
-
-PolicyMaps policy_maps(const limiter_bpf& programs) {
-  const auto& maps = programs.maps;
-  return {maps.control, maps.ports,      maps.rules,       maps.prefixes,
-          maps.groups,  maps.rule_names, maps.group_names, maps.state};
-}
-
-template <typename Value>
-Result<void> open_into(const bpf_map* map, MappedArray<Value>& array) {
-  auto opened = MappedArray<Value>::open(map);
-  if (!opened) return tl::unexpected(opened.error());
-  array = std::move(*opened);
-  return {};
-}
-
-}  // namespace
-
 // Loads the programs and opens what the daemon keeps of their maps.
 Result<void> Limiter::open_maps() {
   Kernel& kernel = *kernel_;
@@ -83,9 +74,9 @@ Result<void> Limiter::open_maps() {
   auto slots = PolicySlots::open(policy_maps(*kernel.limiter));
   if (!slots) return tl::unexpected(slots.error());
   kernel.slots = std::move(*slots);
-  Result<void> opened = open_into(maps.totals, kernel.totals);
-  if (opened) opened = open_into(maps.state, kernel.state);
-  if (opened) opened = open_into(maps.sockets, kernel.sockets);
+  Result<void> opened = kernel.totals.open(maps.totals);
+  if (opened) opened = kernel.state.open(maps.state);
+  if (opened) opened = kernel.sockets.open(maps.sockets);
   if (!opened) return opened;
   kernel.slots.set_max_replies(kernel.settings.max_replies);
   kernel.slots.set_wall_offset(static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME)) -
@@ -201,7 +192,7 @@ Result<void> Limiter::attach_counting() {
       "to tracepoint tcp_destroy_sock");
   if (!done) return done;
   // There may be adopted connections; drop_idle_hooks() looks whether there are.
-  if (auto hooked = hook_adopted(); !hooked) return hooked;
+  if (auto hooked = put_adopted(); !hooked) return hooked;
   bpf_program* const track = programs.track;
   const int cgroup = kernel.settings.cgroup->fd.get();
   return kernel.hooks.put(
@@ -212,6 +203,10 @@ Result<void> Limiter::attach_counting() {
 Result<void> Limiter::hook_adopted() {
   // Linux 6.1 does not attach one program to a tracepoint twice, not even for a moment.
   if (kernel_->hooks.has(kAdoptedHook)) return {};
+  return put_adopted();
+}
+
+Result<void> Limiter::put_adopted() {
   bpf_program* const program = kernel_->limiter->progs.release_adopted;
   return kernel_->hooks.put(
       kAdoptedHook, program, [program] { return bpf_program__attach_trace(program); },

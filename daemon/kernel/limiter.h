@@ -15,6 +15,7 @@
 #include "common/result.h"
 #include "daemon/config/config.h"
 #include "daemon/kernel/cgroup.h"
+#include "daemon/kernel/listener_fds.h"
 #include "daemon/kernel/live.h"
 #include "daemon/kernel/netns.h"
 #include "daemon/kernel/pin_directory.h"
@@ -118,12 +119,6 @@ using Compile =
 
 // Where the groups of a policy are now.
 using FindGroups = std::function<std::vector<GroupCgroup>(const policy::Policy&)>;
-
-// Sockets that refused connections of a reply are steered to; -1: none of that family.
-struct ListenerFds {
-  int ipv4 = -1;
-  int ipv6 = -1;
-};
 
 // Which live connections find() returns.
 struct LiveFilter {
@@ -253,6 +248,7 @@ class Limiter {
                      const FindGroups& find_groups, const std::optional<std::string>& former);
   Result<void> attach_counting();
   Result<void> hook_adopted();
+  Result<void> put_adopted();
   hg_totals totals_of_rule(policy::RuleId id) const;
   Result<std::uint64_t> recount();
   Result<std::vector<hg_socket>> list_open() const;

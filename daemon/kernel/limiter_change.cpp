@@ -21,11 +21,6 @@ void forget_rates(hg_totals& totals) {
   __atomic_store_n(&totals.bucket, __u64{0}, __ATOMIC_RELAXED);
 }
 
-Result<void> set_listener(const bpf_map* map, std::uint32_t place, int fd) {
-  if (fd < 0) return {};
-  return write_entry(map, place, static_cast<std::uint64_t>(fd));
-}
-
 }  // namespace
 
 Result<void> Limiter::set_reply_listeners(std::uint64_t netns_cookie, std::uint32_t number,
@@ -39,8 +34,7 @@ Result<void> Limiter::set_reply_listeners(std::uint64_t netns_cookie, std::uint3
     if (auto marked = write_entry(maps.reply_marks, fd, std::uint32_t{1}); !marked) return marked;
   }
   const std::uint32_t place = limited->id.place * HG_LISTENERS + HG_REPLY_LISTENERS + 2 * number;
-  if (auto set = set_listener(maps.listeners, place, listeners.ipv4); !set) return set;
-  return set_listener(maps.listeners, place + 1, listeners.ipv6);
+  return set_listeners(maps.listeners, place, listeners);
 }
 
 std::shared_ptr<const policy::Policy> Limiter::policy() const {
@@ -176,21 +170,18 @@ Result<void> Limiter::stop_denying(const std::vector<Prefix>& cidrs) {
 Result<std::vector<Denial>> Limiter::denials() const {
   const auto& maps = kernel_->limiter->maps;
   std::vector<Denial> found;
-  hg_prefix_key key{};
-  for (const hg_prefix_key* previous = nullptr;; previous = &key) {
-    hg_prefix_key next{};
-    if (bpf_map_get_next_key(bpf_map__fd(maps.denied), previous, &next) != 0) {
-      if (errno == ENOENT) return found;
-      return fail_errno("cannot read map denied", errno);
-    }
-    key = next;
+  const int denied = bpf_map__fd(maps.denied);
+  auto seen = visit_keys<hg_prefix_key>(denied, "denied", [&](const auto& key) -> Result<void> {
     hg_denied value{};
-    if (bpf_map_lookup_elem(bpf_map__fd(maps.denied), &key, &value) != 0) continue;
+    if (bpf_map_lookup_elem(denied, &key, &value) != 0) return {};  // it has just ended
     hg_deny_reason reason{};
     (void)bpf_map_lookup_elem(bpf_map__fd(maps.deny_reasons), &key, &reason);  // most have none
     reason.text[sizeof(reason.text) - 1] = '\0';
     found.push_back({policy::prefix_of(key), value.until_ns, reason.text});
-  }
+    return {};
+  });
+  if (!seen) return tl::unexpected(seen.error());
+  return found;
 }
 
 void Limiter::set_any_denied(bool is_any) {

@@ -15,6 +15,7 @@
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/map_io.h"
+#include "daemon/policy/limits.h"
 
 namespace headgate::kernel {
 namespace {
@@ -54,15 +55,10 @@ hg_client_key make_key(const hg_connection& connection, hg_level level) {
 }
 
 // As network_of() in bpf/policy.h.
-hg_address cut(const hg_address& address, std::uint32_t bits) {
-  hg_address result{};
-  const auto* from = reinterpret_cast<const unsigned char*>(&address);
-  auto* to = reinterpret_cast<unsigned char*>(&result);
-  for (std::uint32_t byte = 0; byte < sizeof(address); ++byte) {
-    const std::uint32_t kept = bits <= byte * 8 ? 0 : std::min<std::uint32_t>(8, bits - byte * 8);
-    to[byte] = static_cast<unsigned char>(from[byte] & (0xff00U >> kept));
-  }
-  return result;
+hg_address cut(hg_address address, std::uint8_t bits) {
+  const hg_address mask = policy::mask_of(IpFamily::kIpv6, bits);
+  for (int i = 0; i < 4; ++i) address.word[i] &= mask.word[i];
+  return address;
 }
 
 // What this entry counts, at each level.
@@ -75,7 +71,7 @@ void add_entry(const hg_connection& entry, Pairs& pairs) {
   }
   if (entry.network_bits == HG_NO_NETWORK) return;
   hg_client_key network = make_key(entry, HG_LEVEL_NETWORK);
-  network.address = cut(entry.client, static_cast<std::uint32_t>(entry.network_bits));
+  network.address = cut(entry.client, static_cast<std::uint8_t>(entry.network_bits));
   ++pairs[network].live;
 }
 

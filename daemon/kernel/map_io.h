@@ -69,6 +69,22 @@ Result<std::vector<Value>> read_cpu_entries(const bpf_map* map, std::uint32_t in
   return values;
 }
 
+// Visits the keys of a map that has no batches (LPM tries: Linux 6.1 has none), until `visit`
+// fails. `name` is for errors.
+template <typename Key, typename Visit>
+Result<void> visit_keys(int map, const std::string& name, Visit visit) {
+  Key key{};
+  for (const Key* previous = nullptr;; previous = &key) {
+    Key next{};
+    if (bpf_map_get_next_key(map, previous, &next) != 0) {
+      if (errno == ENOENT) return {};
+      return fail_errno("cannot read map " + name, errno);
+    }
+    key = next;
+    if (Result<void> visited = visit(key); !visited) return visited;
+  }
+}
+
 // Visits the entries of a hash map. Entries that come or go meanwhile may be missed or seen.
 template <typename Key, typename Value>
 Result<void> visit_entries(const bpf_map* map,

@@ -31,7 +31,7 @@ class MappedArray {
     if (values_ != nullptr) munmap(values_, bytes_);
   }
 
-  static Result<MappedArray> open(const bpf_map* map);
+  Result<void> open(const bpf_map* map);
 
   static_assert(sizeof(Value) % 8 == 0, "the kernel pads the values to 8 bytes");
 
@@ -44,7 +44,7 @@ class MappedArray {
 };
 
 template <typename Value>
-Result<MappedArray<Value>> MappedArray<Value>::open(const bpf_map* map) {
+Result<void> MappedArray<Value>::open(const bpf_map* map) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   const std::size_t used = sizeof(Value) * bpf_map__max_entries(map);
   MappedArray array;
@@ -55,7 +55,8 @@ Result<MappedArray<Value>> MappedArray<Value>::open(const bpf_map* map) {
     return fail_errno(std::string("cannot map ") + bpf_map__name(map), errno);
   }
   array.values_ = static_cast<Value*>(memory);
-  return array;
+  *this = std::move(array);
+  return {};
 }
 
 }  // namespace headgate::kernel

@@ -96,22 +96,15 @@ Result<void> copy_entries(const std::string& state, bpf_map* to) {
   const auto info = examine(from->get(), name);
   if (!info) return tl::unexpected(info.error());
   if (!has_values(*info, sizeof(hg_prefix_key), sizeof(Value))) return {};
-  hg_prefix_key key{};
-  for (const hg_prefix_key* previous = nullptr;; previous = &key) {
-    hg_prefix_key next{};
-    if (bpf_map_get_next_key(from->get(), previous, &next) != 0) {
-      if (errno == ENOENT) break;
-      return fail_errno("cannot read what operators have denied", errno);
-    }
-    key = next;
+  return visit_keys<hg_prefix_key>(from->get(), name, [&](const auto& key) -> Result<void> {
     Value value{};
-    if (bpf_map_lookup_elem(from->get(), &key, &value) != 0) continue;
+    if (bpf_map_lookup_elem(from->get(), &key, &value) != 0) return {};  // it has just ended
     if (auto written = write_entry(to, key, value); !written) {
       return fail("cannot keep what operators have denied; larger tables.denied may help",
                   written.error());
     }
-  }
-  return {};
+    return {};
+  });
 }
 
 }  // namespace

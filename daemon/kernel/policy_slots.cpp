@@ -41,14 +41,6 @@ Result<UniqueFd> make_trie(std::uint32_t capacity) {
   return trie;
 }
 
-template <typename Value>
-Result<void> open_into(const bpf_map* map, MappedArray<Value>& array) {
-  auto opened = MappedArray<Value>::open(map);
-  if (!opened) return tl::unexpected(opened.error());
-  array = std::move(*opened);
-  return {};
-}
-
 template <std::size_t kSize>
 void write_text(const std::string& from, char (&to)[kSize]) {
   std::strncpy(to, from.c_str(), kSize - 1);
@@ -72,13 +64,13 @@ Result<void> write_batch(int trie, const std::vector<PrefixEntry>& entries) {
 Result<PolicySlots> PolicySlots::open(const PolicyMaps& maps) {
   PolicySlots slots;
   slots.maps_ = maps;
-  Result<void> opened = open_into(maps.control, slots.control_);
-  if (opened) opened = open_into(maps.ports, slots.ports_);
-  if (opened) opened = open_into(maps.rules, slots.rules_);
-  if (opened) opened = open_into(maps.groups, slots.groups_);
-  if (opened) opened = open_into(maps.rule_names, slots.rule_names_);
-  if (opened) opened = open_into(maps.group_names, slots.group_names_);
-  if (opened) opened = open_into(maps.state, slots.state_);
+  Result<void> opened = slots.control_.open(maps.control);
+  if (opened) opened = slots.ports_.open(maps.ports);
+  if (opened) opened = slots.rules_.open(maps.rules);
+  if (opened) opened = slots.groups_.open(maps.groups);
+  if (opened) opened = slots.rule_names_.open(maps.rule_names);
+  if (opened) opened = slots.group_names_.open(maps.group_names);
+  if (opened) opened = slots.state_.open(maps.state);
   if (!opened) return tl::unexpected(opened.error());
   return slots;
 }

@@ -31,20 +31,16 @@ Result<std::vector<policy::PrefixEntry>> PolicySlots::read_prefixes(std::uint32_
   const UniqueFd trie(bpf_map_get_fd_by_id(id));
   if (!trie)
     return fail_errno("cannot open the prefixes in force (CAP_SYS_ADMIN is needed)", errno);
-  hg_prefix_key key{};
-  for (const hg_prefix_key* previous = nullptr;; previous = &key) {
-    hg_prefix_key next{};
-    if (bpf_map_get_next_key(trie.get(), previous, &next) != 0) {
-      if (errno == ENOENT) break;
-      return fail_errno("cannot read the prefixes in force", errno);
-    }
-    key = next;
+  const auto read = [&](const hg_prefix_key& key) -> Result<void> {
     hg_prefix value{};
     if (bpf_map_lookup_elem(trie.get(), &key, &value) != 0) {
       return fail_errno("cannot read the prefixes in force", errno);
     }
     entries.emplace_back(key, value);
-  }
+    return {};
+  };
+  auto seen = visit_keys<hg_prefix_key>(trie.get(), "prefixes", read);
+  if (!seen) return tl::unexpected(seen.error());
   std::sort(entries.begin(), entries.end(),
             [](const auto& a, const auto& b) { return policy::is_before(a.first, b.first); });
   return entries;
