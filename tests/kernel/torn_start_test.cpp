@@ -105,7 +105,8 @@ TEST_P(TornStart, KilledAtAnyStepOfTheFirstOneTheNextOneMakesItWhole) {
   EXPECT_TRUE(counts(headgated, "web", lab.server(), kPort, 0));
 }
 
-TEST_P(TornStart, KilledAtAnyStepOfATakeOverTheLimitsHold) {
+// `program` is killed at each step of its start after a daemon of ours.
+void kill_successor_at_each(const char* calls, const std::string& program) {
   const Lab lab;
   const Server server(lab.server(), lab.server_ipv4(kPort));
   Headgated headgated(lab.server(), web_rule("per_client: " + std::to_string(kLimit)));
@@ -115,7 +116,7 @@ TEST_P(TornStart, KilledAtAnyStepOfATakeOverTheLimitsHold) {
     EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
     EXPECT_TRUE(admitted(lab.client(1), lab.server_ipv4(kPort)));
   };
-  for_each_step({GetParam(), "signal=KILL"}, HEADGATED_NEWER_PROGRAM, headgated, check);
+  for_each_step({calls, "signal=KILL"}, program, headgated, check);
   headgated.start();
   EXPECT_TRUE(counts(headgated, "web", lab.server(), kPort, kLimit));
   EXPECT_EQ(headgated.run_ctl({"verify"}).status, 0);
@@ -124,22 +125,12 @@ TEST_P(TornStart, KilledAtAnyStepOfATakeOverTheLimitsHold) {
   EXPECT_TRUE(counts(headgated, "web", lab.server(), kPort, 0));
 }
 
+TEST_P(TornStart, KilledAtAnyStepOfATakeOverTheLimitsHold) {
+  kill_successor_at_each(GetParam(), HEADGATED_NEWER_PROGRAM);
+}
+
 TEST_P(TornStart, KilledAtAnyStepOfAChangeToOtherMapsTheLimitsHold) {
-  const Lab lab;
-  const Server server(lab.server(), lab.server_ipv4(kPort));
-  Headgated headgated(lab.server(), web_rule("per_client: " + std::to_string(kLimit)));
-  auto held = hold(lab.client(0), lab.server_ipv4(kPort), kLimit);
-  headgated.kill();
-  const auto check = [&](const Outcome&, const Fault&) {
-    EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
-    EXPECT_TRUE(admitted(lab.client(1), lab.server_ipv4(kPort)));
-  };
-  for_each_step({GetParam(), "signal=KILL"}, HEADGATED_OTHER_LAYOUT_PROGRAM, headgated, check);
-  headgated.start();
-  EXPECT_TRUE(counts(headgated, "web", lab.server(), kPort, kLimit));
-  EXPECT_EQ(sk_lookup_programs(lab.server().network()), 1U);
-  held.clear();
-  EXPECT_TRUE(counts(headgated, "web", lab.server(), kPort, 0));
+  kill_successor_at_each(GetParam(), HEADGATED_OTHER_LAYOUT_PROGRAM);
 }
 
 INSTANTIATE_TEST_SUITE_P(At, TornStart, testing::Values(kKernelCalls, kFileCalls),
