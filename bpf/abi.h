@@ -237,12 +237,14 @@ HG_SIZE_IS(struct hg_denied, 16);
  */
 #define HG_LAYOUT_VERSION 1
 struct hg_state {
-	__u8 layout[32];     /* of the maps: HEADGATE_LAYOUT of the build that made them */
-	__u64 cgroup;        /* whose sockets are counted */
-	__u32 last_rule;     /* number given out last */
+	__u8 layout[32]; /* of the maps: HEADGATE_LAYOUT of the build that made them */
+	__u64 cgroup;    /* whose sockets are counted */
+	__u32 last_rule; /* numbers given out last */
+	__u32 last_group;
 	__u32 shares_counts; /* 1: all namespaces have number 0 */
+	__u32 padding;
 };
-HG_SIZE_IS(struct hg_state, 48);
+HG_SIZE_IS(struct hg_state, 56);
 
 /* Maps `rule_names` and `group_names`, by number: empty if it is nobody's. */
 struct hg_rule_name {

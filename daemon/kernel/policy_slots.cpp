@@ -92,6 +92,7 @@ void PolicySlots::write_names(const policy::Policy& policy) {
   for (const auto& [name, id] : policy.numbers.rules) write_text(name, rule_names_.at(id)->text);
   for (const auto& [name, id] : policy.numbers.groups) write_text(name, group_names_.at(id)->text);
   state_.at(0)->last_rule = policy.numbers.last_rule;
+  state_.at(0)->last_group = policy.numbers.last_group;
 }
 
 Result<void> PolicySlots::put_in_force(const policy::Policy& policy) {

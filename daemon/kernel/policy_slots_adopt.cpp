@@ -81,6 +81,7 @@ Result<policy::Policy> PolicySlots::adopt() {
     policy.numbers.groups[to_text(group_names_.at(group)->text)] = group;
   }
   policy.numbers.last_rule = static_cast<policy::RuleId>(state_.at(0)->last_rule);
+  policy.numbers.last_group = static_cast<policy::GroupId>(state_.at(0)->last_group);
   auto prefixes = read_prefixes(active);
   if (!prefixes) return tl::unexpected(prefixes.error());
   policy.prefixes = *std::move(prefixes);

@@ -32,39 +32,31 @@ std::uint32_t free_place(const Replies& taken, const Replies& also_taken) {
   }
 }
 
-class RuleNumbers {
+// Numbers 1 .. `end` - 1 in turn, but for those that the previous policy has.
+class Rotation {
  public:
-  explicit RuleNumbers(const Numbers& previous) : last_(previous.last_rule) {
-    for (const auto& [name, id] : previous.rules) taken_.insert(id);
+  Rotation(const std::map<std::string, std::uint16_t>& previous, std::uint16_t last, int end)
+      : last_(last), end_(end) {
+    for (const auto& [name, number] : previous) taken_.insert(number);
   }
 
-  RuleId next() {
+  std::uint16_t next() {
     do {
-      last_ = last_ + 1 < HG_MAX_RULES ? static_cast<RuleId>(last_ + 1) : RuleId{1};
+      last_ = last_ + 1 < end_ ? static_cast<std::uint16_t>(last_ + 1) : std::uint16_t{1};
     } while (!taken_.insert(last_).second);
     return last_;
   }
 
-  RuleId last() const { return last_; }
+  std::uint16_t last() const { return last_; }
 
  private:
-  std::set<RuleId> taken_;
-  RuleId last_;
+  std::set<std::uint16_t> taken_;
+  std::uint16_t last_;
+  int end_;
 };
 
-// The lowest number that neither policy has.
-GroupId free_group(const std::map<std::string, GroupId>& taken,
-                   const std::map<std::string, GroupId>& also_taken) {
-  std::set<GroupId> numbers;
-  for (const auto& [name, id] : taken) numbers.insert(id);
-  for (const auto& [name, id] : also_taken) numbers.insert(id);
-  GroupId free = 1;
-  while (numbers.contains(free)) ++free;
-  return free;
-}
-
 Result<void> number_groups(const config::Rule& rule, const std::string& file,
-                           const Numbers& previous, Numbers& numbers) {
+                           const Numbers& previous, Rotation& fresh, Numbers& numbers) {
   for (const config::Listen& listen : rule.listen) {
     if (!listen.is_group()) continue;
     const std::string name = group_name(listen);
@@ -77,9 +69,7 @@ Result<void> number_groups(const config::Rule& rule, const std::string& file,
                                  "them, or their ports, would be right");
     }
     const auto known = previous.groups.find(name);
-    numbers.groups[name] = known == previous.groups.end()
-                               ? free_group(previous.groups, numbers.groups)
-                               : known->second;
+    numbers.groups[name] = known == previous.groups.end() ? fresh.next() : known->second;
   }
   return {};
 }
@@ -93,12 +83,13 @@ std::string group_name(const config::Listen& listen) {
 Result<Numbers> number(const config::Config& config, const std::string& file,
                        const Numbers& previous) {
   Numbers numbers;
-  RuleNumbers fresh(previous);
+  Rotation fresh(previous.rules, previous.last_rule, HG_MAX_RULES);
+  Rotation fresh_groups(previous.groups, previous.last_group, HG_MAX_GROUPS);
   for (const config::Rule& rule : config.rules) {
     const auto known = previous.rules.find(rule.name);
     numbers.rules[rule.name] = known == previous.rules.end() ? fresh.next() : known->second;
 
-    Result<void> groups = number_groups(rule, file, previous, numbers);
+    Result<void> groups = number_groups(rule, file, previous, fresh_groups, numbers);
     if (!groups) return tl::unexpected(std::move(groups).error());
 
     const std::optional<config::Reply>& reply = rule.settings.reply;
@@ -115,6 +106,7 @@ Result<Numbers> number(const config::Config& config, const std::string& file,
                                              : same->second);
   }
   numbers.last_rule = fresh.last();
+  numbers.last_group = fresh_groups.last();
   return numbers;
 }
 

@@ -27,6 +27,7 @@ struct Numbers {
   std::vector<std::pair<config::Reply, std::uint32_t>> replies;  // places among HG_MAX_REPLIES
   RuleId last_rule = HG_NO_RULE;                                 // given out last
   std::map<std::string, GroupId> groups;  // by group_name(); places among HG_MAX_GROUPS
+  GroupId last_group = 0;                 // given out last
 };
 // Different replies and groups in one policy: half the places, so that two policies never share
 // one.

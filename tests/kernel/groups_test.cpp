@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that cover whatever ports the processes of a group listen on.
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "tests/kernel/support.h"
 #include "tests/lab/cgroup.h"
@@ -98,6 +100,36 @@ TEST(Group, AUnitIsFoundByItsNameAlsoWhenItComesLaterAndComesAgain) {
         << "round " << round << headgated.log();
     EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
   }
+}
+
+// What a group's sockets listen on is known in the kernel for some seconds more.
+TEST(Group, AfterTwoReloadsAtOnceItsPortsAreNotThoseOfANewOne) {
+  const Lab lab;
+  const Cgroup first("first");
+  const Cgroup second("second");
+  const std::string one = group_rule("{ cgroup: " + relative(first) + " }");
+  const std::string other = "rules:\n  - name: none\n    listen: [{ cgroup: " + relative(second) +
+                            " }]\n    connections: { per_client: 0 }\n";
+  Headgated headgated(lab.server(), one);
+  const auto server = serve(lab, first, "0.0.0.0", kPort);
+  std::atomic<bool> stop{false};
+  int turned_away = 0;
+  std::thread churn([&] {
+    lab.client(0).network().enter();
+    while (!stop) {
+      ConnectResult next = connect_to(lab.server_ipv4(kPort));
+      if (!next.connected()) ++turned_away;
+      if (next.connected()) close_socket(std::move(next.socket), CloseKind::kReset);
+    }
+  });
+  for (int round = 0; round < 8; ++round) {
+    headgated.reload("rules: []\n");
+    headgated.reload(other);
+    headgated.reload(one);
+  }
+  stop = true;
+  churn.join();
+  EXPECT_EQ(turned_away, 0);
 }
 
 TEST(Group, AnEntryWithAPortGoesBeforeIt) {

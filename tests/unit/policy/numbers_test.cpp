@@ -225,7 +225,21 @@ TEST(GroupNumbers, ANewNameNeverGetsANumberThatTheFormerPolicyHas) {
   // Also where the former name is there again, after the new one.
   numbers = numbers_of(config_covering({"c", "b"}), numbers);
   EXPECT_EQ(numbers.groups,
-            (std::map<std::string, GroupId>{{"unit:b.service", 2}, {"unit:c.service", 1}}));
+            (std::map<std::string, GroupId>{{"unit:b.service", 2}, {"unit:c.service", 3}}));
+}
+
+// What its sockets listen on is known in the kernel by the number, for some seconds more.
+TEST(GroupNumbers, ANumberThatIsFreeIsGivenOutAgainAsLateAsPossible) {
+  Numbers numbers = numbers_of(config_covering({"a"}), {});
+  for (GroupId expected = 2; expected < HG_MAX_GROUPS; ++expected) {
+    numbers = numbers_of(config_of({"www"}), numbers);
+    EXPECT_TRUE(numbers.groups.empty());
+    numbers = numbers_of(config_covering({"b"}), numbers);
+    ASSERT_EQ(numbers.groups.at("unit:b.service"), expected);
+  }
+  numbers = numbers_of(config_of({"www"}), numbers);
+  numbers = numbers_of(config_covering({"b"}), numbers);
+  EXPECT_EQ(numbers.groups.at("unit:b.service"), 1);
 }
 
 TEST(GroupNumbers, AsManyNewGroupsAsThereMayBeFollowAsManyOldOnes) {
