@@ -111,9 +111,14 @@ Result<void> Limiter::take_over(const std::vector<NamedNamespace>& namespaces,
 
   if (auto attached = attach_counting(); !attached) return attached;
   const bool is_recount_due = kernel.slots.is_recount_due();
-  drop_foreign_namespaces(namespaces);
+  const bool has_dropped = drop_foreign_namespaces(namespaces);
   for (const NamedNamespace& wanted : namespaces) {
     if (auto added = add_namespace(wanted); !added) return added;
+  }
+  // Of a daemon that was killed while it counted anew; or, with shared counts, of namespaces that
+  // are limited no more.
+  if (is_recount_due || (has_dropped && kernel.settings.shares_counts)) {
+    if (auto forgotten = forget_stale_entries(); !forgotten) return forgotten;
   }
   const auto changed = change(*policy);
   if (!changed) return tl::unexpected(changed.error());

@@ -228,6 +228,10 @@ class Limiter {
   // counts sockets that are not counted, and corrects what differs after that.
   Result<void> repair();
 
+  // Counts connections that found no room in a full table, where there is room by now. Returns how
+  // many of those that were counted are counted elsewhere now.
+  Result<std::uint64_t> count_rest();
+
   // Readable when there are events.
   int event_fd() const;
   // Hands every waiting event to `handle`. Does not block.
@@ -251,12 +255,14 @@ class Limiter {
   Result<void> put_adopted();
   hg_totals totals_of_rule(policy::RuleId id) const;
   Result<std::uint64_t> recount();
+  Result<std::uint64_t> recount_now();
+  Result<std::uint64_t> count_untracked() const;
   Result<std::vector<hg_socket>> list_open() const;
   Result<hg_namespace> give_place(std::uint64_t cookie);
   Result<std::shared_ptr<LimitedNamespace>> open_namespace(const NamedNamespace& wanted);
   Result<void> begin_namespace(const NamedNamespace& added, bool is_new);
   Result<void> attach_gate(const LimitedNamespace& limited);
-  void drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted);
+  bool drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted);
   Result<void> forget_namespace(std::uint32_t number);
   Result<void> hook_group(const GroupCgroup& wanted);
   Result<void> hook_groups(const std::vector<GroupCgroup>& groups);
@@ -274,7 +280,8 @@ class Limiter {
   Result<void> forget_stale_entries();
   static Result<void> run_once(const bpf_program* program);
   Result<void> run_on(const bpf_program* program, std::vector<hg_socket>& sockets) const;
-  Result<void> forget_the_dead(const std::vector<hg_socket>& counted);
+  Result<std::vector<hg_socket>> find_closed(const std::vector<hg_socket>& sockets) const;
+  Result<void> mark_uncounted(std::vector<hg_socket>& sockets) const;
   Result<void> forget_rules(const std::set<policy::RuleId>& ids);
   Result<void> forget_clients(const std::function<bool(const hg_client_key&)>& is_one);
   std::unique_ptr<Kernel> kernel_;

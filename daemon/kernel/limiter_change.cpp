@@ -102,6 +102,7 @@ Result<Change> Limiter::change(std::shared_ptr<const policy::Policy> policy) {
   }
   if (auto forgotten = forget_rules(fresh); !forgotten) return tl::unexpected(forgotten.error());
   const bool is_rekeyed = policy::changes_keys(*former, *policy);
+  const bool was_due = kernel_->slots.is_recount_due();
   if (is_rekeyed) {
     // A rule may come to cover connections that nobody has counted; their end must be seen.
     if (auto hooked = hook_adopted(); !hooked) return tl::unexpected(hooked.error());
@@ -111,7 +112,7 @@ Result<Change> Limiter::change(std::shared_ptr<const policy::Policy> policy) {
   if (auto done = kernel_->slots.put_in_force(*policy); !done) {
     if (is_rekeyed) {
       kernel_->slots.end_judging_pause();
-      kernel_->slots.set_recount_due(false);
+      kernel_->slots.set_recount_due(was_due);
     }
     return tl::unexpected(done.error());
   }

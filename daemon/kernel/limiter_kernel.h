@@ -57,7 +57,10 @@ struct Limiter::Kernel {
   std::map<policy::GroupId, HookedGroup> groups;      // guarded by `change`
   bool must_recount_groups = false;                   // guarded by `change`
   std::uint32_t next_place = 0;                       // guarded by `change`
-  std::set<ListeningKey> stale_listening;             // guarded by `change`; not seen last time
+  // Connections that found no room in a table, up to the last time that all had some: guarded by
+  // `change`.
+  std::uint64_t settled_untracked = 0;
+  std::set<ListeningKey> stale_listening;  // guarded by `change`; not seen last time
 
   std::mutex change;           // held for as long as a change takes
   std::mutex walks;            // held for as long as a walk through the open connections takes

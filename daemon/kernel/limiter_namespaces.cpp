@@ -144,6 +144,7 @@ void Limiter::drop_namespace(std::uint64_t cookie) {
   if (!known) return;
   const auto place = known->find(cookie);
   if (place == known->end()) return;
+  const auto limited = kernel.find(cookie);
   kernel.hooks.drop(netns_hook(place->second.place));
   (void)remove_entry(map, cookie);
   {
@@ -157,7 +158,14 @@ void Limiter::drop_namespace(std::uint64_t cookie) {
     }
   }
   // It may live on without a name; its connections are nobody's now.
-  if (!kernel.settings.shares_counts) (void)forget_entries_of(place->second.number);
+  (void)kernel.slots.wait_for_programs();  // that may be counting one more
+  if (!kernel.settings.shares_counts) {
+    (void)forget_entries_of(place->second.number);
+  } else if (limited) {
+    const std::lock_guard lock(kernel.walks);
+    auto sockets = limited->list();
+    if (sockets) (void)run_on(kernel.limiter->progs.forget, *sockets);
+  }
 }
 
 // Takes off what connections of a namespace have been counted for.
@@ -174,14 +182,19 @@ Result<void> Limiter::forget_entries_of(std::uint32_t number) {
 }
 
 // Of an earlier daemon: those that are wanted no more. First, so that their places are free.
-void Limiter::drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted) {
+// Returns whether there are any.
+bool Limiter::drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted) {
   const auto known = read_namespaces(kernel_->limiter->maps.namespaces);
-  if (!known) return;
+  if (!known) return false;
+  bool are_any = false;
   std::set<std::uint64_t> ours;
   for (const NamedNamespace& one : wanted) ours.insert(one.netns->cookie());
   for (const auto& [cookie, one] : *known) {
-    if (ours.count(cookie) == 0) drop_namespace(cookie);
+    if (ours.count(cookie) > 0) continue;
+    drop_namespace(cookie);
+    are_any = true;
   }
+  return are_any;
 }
 
 std::vector<NamedNamespace> Limiter::namespaces() const {

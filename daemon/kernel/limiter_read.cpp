@@ -67,6 +67,17 @@ hg_totals Limiter::totals_of_rule(policy::RuleId id) const {
   return sum;
 }
 
+// Connections of the rules in force that were not counted, or not for their clients.
+Result<std::uint64_t> Limiter::count_untracked() const {
+  std::uint64_t untracked = 0;
+  for (const auto& [id, rule] : kernel_->policy_in_force()->rules) {
+    const auto stats = read_cpu_entries<hg_rule_stats>(kernel_->limiter->maps.stats, id);
+    if (!stats) return tl::unexpected(stats.error());
+    untracked += sum(*stats).untracked;
+  }
+  return untracked;
+}
+
 Result<Counts> Limiter::counts() const {
   Counts counts;
   const auto& maps = kernel_->limiter->maps;

@@ -58,8 +58,6 @@ Result<void> Limiter::run_on(const bpf_program* program, std::vector<hg_socket>&
     const auto told = write_entry(kernel_->limiter->maps.socket_count, std::uint32_t{0},
                                   static_cast<std::uint32_t>(count));
     if (!told) return told;
-    // A pause that has begun must not end before this has: it is bounded.
-    if (kernel_->slots.is_judging_paused()) kernel_->slots.pause_judging();
     if (auto ran = run_once(program); !ran) return ran;
     std::copy_n(kernel_->sockets.at(0), count,
                 sockets.begin() + static_cast<std::ptrdiff_t>(first));
@@ -67,25 +65,44 @@ Result<void> Limiter::run_on(const bpf_program* program, std::vector<hg_socket>&
   return {};
 }
 
-// Sockets that died while they were being counted: their end found no entry to undo.
-Result<void> Limiter::forget_the_dead(const std::vector<hg_socket>& counted) {
-  if (counted.empty()) return {};
+// Those that have been closed since they were listed. The caller holds `walks`.
+Result<std::vector<hg_socket>> Limiter::find_closed(const std::vector<hg_socket>& sockets) const {
+  std::vector<hg_socket> closed;
+  if (sockets.empty()) return closed;
+  const auto open = list_open();
+  if (!open) return open;
   std::unordered_set<std::uint64_t> alive;
-  for (const auto& limited : kernel_->limited()) {
-    const auto open = limited->sockets.list();
-    if (!open) return tl::unexpected(open.error());
-    for (const hg_socket& socket : *open) alive.insert(socket.cookie);
-  }
-  std::vector<hg_socket> dead;
-  for (const hg_socket& socket : counted) {
+  for (const hg_socket& socket : *open) alive.insert(socket.cookie);
+  for (const hg_socket& socket : sockets) {
     if (alive.count(socket.cookie) > 0) continue;
     const auto limited = kernel_->find(socket.netns_cookie);
     if (!limited) continue;  // its namespace has just gone, with all its sockets
-    const auto is_open = limited->sockets.is_open(socket);
+    const auto is_open = limited->sockets.is_open(socket);  // the listing may have missed it
     if (!is_open) return tl::unexpected(is_open.error());
-    if (!*is_open) dead.push_back(socket);
+    if (!*is_open) closed.push_back(socket);
   }
-  return run_on(kernel_->limiter->progs.forget, dead);
+  return closed;
+}
+
+// Leaves `is_ours` to those alone that nobody counts. A connection that has no entry may have been
+// counted, and have ended since it was listed; one that is open after the look at its entry has had
+// none while it was open.
+Result<void> Limiter::mark_uncounted(std::vector<hg_socket>& sockets) const {
+  auto looked = run_on(kernel_->limiter->progs.look_up, sockets);
+  if (!looked) return looked;
+  std::vector<hg_socket> without;
+  for (hg_socket& socket : sockets) {
+    if (socket.counted.cookie == socket.cookie) socket.is_ours = 0;
+    if (socket.is_ours != 0 && socket.wanted.rule != HG_NO_RULE) without.push_back(socket);
+  }
+  const auto closed = find_closed(without);
+  if (!closed) return tl::unexpected(closed.error());
+  std::unordered_set<std::uint64_t> cookies;
+  for (const hg_socket& socket : *closed) cookies.insert(socket.cookie);
+  for (hg_socket& socket : sockets) {
+    if (cookies.count(socket.cookie) > 0) socket.is_ours = 0;
+  }
+  return {};
 }
 
 // The caller holds `walks`. Of all the namespaces, what is open now.
@@ -100,7 +117,18 @@ Result<std::vector<hg_socket>> Limiter::list_open() const {
 }
 
 Result<std::uint64_t> Limiter::recount() {
+  // If this ends in the middle, the next daemon counts again.
+  const bool was_due = kernel_->slots.is_recount_due();
+  kernel_->slots.set_recount_due(true);
+  auto moved = recount_now();
+  if (moved) kernel_->slots.set_recount_due(was_due);
+  return moved;
+}
+
+Result<std::uint64_t> Limiter::recount_now() {
   const std::lock_guard lock(kernel_->walks);
+  const auto untracked = count_untracked();
+  if (!untracked) return tl::unexpected(untracked.error());
   // Who has read the former policy, or began before the hooks were attached, has ended; then every
   // connection that they have counted, or not, is among the open ones.
   if (auto waited = kernel_->slots.wait_for_programs(); !waited) {
@@ -108,8 +136,11 @@ Result<std::uint64_t> Limiter::recount() {
   }
   auto sockets = list_open();
   if (!sockets) return tl::unexpected(sockets.error());
-  auto done = run_on(kernel_->limiter->progs.reconcile, *sockets);
+  auto done = mark_uncounted(*sockets);
+  kernel_->slots.renew_judging_pause();
+  if (done) done = run_on(kernel_->limiter->progs.reconcile, *sockets);
   if (!done) return tl::unexpected(done.error());
+  kernel_->slots.renew_judging_pause();
   std::uint64_t moved = 0;
   std::vector<hg_socket> counted;
   for (const hg_socket& socket : *sockets) {
@@ -117,10 +148,14 @@ Result<std::uint64_t> Limiter::recount() {
     counted.push_back(socket);
     if (socket.outcome == HG_SOCKET_MOVED) ++moved;
   }
-  kernel_->slots.end_judging_pause();
-  if (auto forgotten = forget_the_dead(counted); !forgotten) {
-    return tl::unexpected(forgotten.error());
-  }
+  // Sockets that died while they were being counted: their end found no entry to undo.
+  auto closed = find_closed(counted);
+  if (!closed) return tl::unexpected(closed.error());
+  done = run_on(kernel_->limiter->progs.forget, *closed);
+  if (!done) return tl::unexpected(done.error());
+  const auto untracked_now = count_untracked();
+  if (!untracked_now) return tl::unexpected(untracked_now.error());
+  if (*untracked_now == *untracked) kernel_->settled_untracked = *untracked;
   return moved;
 }
 

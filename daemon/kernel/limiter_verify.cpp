@@ -167,9 +167,9 @@ Result<Comparison> Limiter::compare_now() const {
     auto done = run_on(kernel_->limiter->progs.look_up, *sockets);
     if (!done) return tl::unexpected(done.error());
     // A full table leaves connections uncounted: that is no drift, and has a metric of its own.
-    const auto table = read_entry<hg_table_state>(kernel_->limiter->maps.table_state, 0);
-    if (!table) return tl::unexpected(table.error());
-    const bool is_full = table->connections_full_at != 0 || table->clients_full_at != 0;
+    const auto untracked = count_untracked();
+    if (!untracked) return tl::unexpected(untracked.error());
+    const bool all_had_room = *untracked == kernel_->settled_untracked;
     std::set<std::pair<std::uint32_t, IpAddress>> clients;
     comparison.connections = 0;
     for (const hg_socket& socket : *sockets) {
@@ -180,7 +180,7 @@ Result<Comparison> Limiter::compare_now() const {
         ++comparison.connections;
         clients.emplace(static_cast<std::uint32_t>(socket.counted.netns),
                         to_ip(socket.counted.client));
-      } else if (socket.is_ours != 0 && socket.wanted.rule != HG_NO_RULE && !is_full) {
+      } else if (socket.is_ours != 0 && socket.wanted.rule != HG_NO_RULE && all_had_room) {
         add_entry(missing_entry(socket), pairs);
       }
     }
@@ -271,9 +271,21 @@ Result<void> Limiter::repair() {
   if (auto hooked = hook_adopted(); !hooked) return hooked;
   if (auto forgotten = forget_stale_entries(); !forgotten) return forgotten;
   // Counts what is not counted, also what has been forgotten by mistake. Nobody is counted
-  // elsewhere than before, so the limits go on.
+  // elsewhere than before, so the limits go on meanwhile.
   if (auto counted = recount(); !counted) return tl::unexpected(counted.error());
   return correct_counters();
+}
+
+Result<std::uint64_t> Limiter::count_rest() {
+  const std::lock_guard change(kernel_->change);
+  const auto untracked = count_untracked();
+  if (!untracked) return untracked;
+  if (*untracked == kernel_->settled_untracked) return 0;
+  const auto table = read_entry<hg_table_state>(kernel_->limiter->maps.table_state, 0);
+  if (!table) return tl::unexpected(table.error());
+  if (table->connections_full_at != 0 || table->clients_full_at != 0) return 0;
+  if (auto hooked = hook_adopted(); !hooked) return tl::unexpected(hooked.error());
+  return recount();
 }
 
 }  // namespace headgate::kernel

@@ -48,7 +48,10 @@ class PolicySlots {
   void set_denied(bool is_any) { store(control_.at(0)->denied, is_any ? 1U : 0U); }
   // Until end_judging_pause(), but for a bounded time, nobody is refused by a count.
   void pause_judging();
-  bool is_judging_paused() const { return control_.at(0)->recount_until_ns != 0; }
+  // A pause that has begun goes on for as long again.
+  void renew_judging_pause() {
+    if (control_.at(0)->recount_until_ns != 0) pause_judging();
+  }
   void end_judging_pause() { store(control_.at(0)->recount_until_ns, std::uint64_t{0}); }
   // Remembered over restarts: counting the connections anew has begun and not ended.
   void set_recount_due(bool is_due) { store(control_.at(0)->is_recount_due, is_due ? 1U : 0U); }

@@ -18,9 +18,10 @@ namespace {
 constexpr std::uint32_t state(int tcp_state) {
   return 1U << static_cast<unsigned>(tcp_state);
 }
-constexpr std::uint32_t kOpenStates = state(TCP_ESTABLISHED) | state(TCP_FIN_WAIT1) |
-                                      state(TCP_FIN_WAIT2) | state(TCP_CLOSE_WAIT) |
-                                      state(TCP_LAST_ACK) | state(TCP_CLOSING);
+// A connection by Fast Open has data before it has left SYN_RECV; requests are in that state, too.
+constexpr std::uint32_t kOpenStates =
+    state(TCP_ESTABLISHED) | state(TCP_SYN_RECV) | state(TCP_FIN_WAIT1) | state(TCP_FIN_WAIT2) |
+    state(TCP_CLOSE_WAIT) | state(TCP_LAST_ACK) | state(TCP_CLOSING);
 // What is left of a closed connection is shown in state FIN_WAIT2 or TIME_WAIT, with this timer.
 constexpr int kTimeWaitTimer = 3;
 constexpr __u16 kCgroupAttribute = 21;  // INET_DIAG_CGROUP_ID, Linux 5.8
@@ -59,7 +60,8 @@ std::uint64_t group_of(const nlmsghdr* header) {
   return 0;
 }
 
-// `counted.cookie` holds the group until mark_ours() has looked at it.
+// `counted.cookie` holds the group until mark_ours() has looked at it; `is_ours` is 0 if it cannot
+// be.
 hg_socket to_socket(const nlmsghdr* header) {
   const auto* message = static_cast<const inet_diag_msg*>(NLMSG_DATA(header));
   hg_socket socket{};
@@ -69,6 +71,7 @@ hg_socket to_socket(const nlmsghdr* header) {
   socket.local_port = ntohs(message->id.idiag_sport);
   socket.remote_port = ntohs(message->id.idiag_dport);
   socket.interface = message->id.idiag_if;
+  socket.is_ours = message->idiag_state == TCP_SYN_RECV ? 0 : 1;
   socket.counted.cookie = group_of(header);
   return socket;
 }
@@ -137,7 +140,7 @@ Result<void> SocketList::mark_ours(std::vector<hg_socket>& sockets) {
     socket.counted.cookie = 0;
     const bool is_accepted = listening.count(socket.local_port) > 0;
     const bool is_counted = is_root_group_ || groups.count(group) > 0;
-    socket.is_ours = is_accepted && is_counted ? 1 : 0;
+    if (!is_accepted || !is_counted) socket.is_ours = 0;
   }
   return {};
 }

@@ -180,7 +180,13 @@ void LiveManager::check_counts() {
                   report.error().to_string());
     return;
   }
-  if (report->drift.empty()) return;
+  if (report->drift.empty()) {
+    const auto counted = limiter_->count_rest();
+    if (!counted) {
+      spdlog::error("cannot count what found no room in a table: {}", counted.error().to_string());
+    }
+    return;
+  }
   for (std::size_t i = 0; i < std::min(report->drift.size(), kLoggedDrift); ++i) {
     const Drift& drift = report->drift[i];
     spdlog::error("count drift: rule {}, {}{}: {} counted, {} open", drift.rule,

@@ -2,6 +2,11 @@
 // Several network namespaces under one policy.
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <deque>
+#include <thread>
 
 #include "tests/kernel/support.h"
 #include "tests/lab/error.h"
@@ -12,6 +17,12 @@ namespace {
 
 std::string both(const Lab& a, const Lab& b) {
   return "[" + a.server().network().path() + ", " + b.server().network().path() + "]";
+}
+
+int count_in(const std::string& text, const std::string& what) {
+  int count = 0;
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
+  return count;
 }
 
 std::uint64_t connections_in(const Headgated& headgated, const std::string& netns,
@@ -53,6 +64,41 @@ TEST(Namespaces, ClientsWithTheSameAddressAreCountedApart) {
   EXPECT_EQ(connections_in(headgated, name_b, "10.0.1.2"), 3U);
   EXPECT_TRUE(admitted(a.client(0), a.server_ipv4(kPort)));
   EXPECT_TRUE(refused(b.client(0), b.server_ipv4(kPort)));
+}
+
+// Its connections are counted anew when one comes: those of the others that end meanwhile are not.
+TEST(Namespaces, OneThatComesDisturbsNoClientOfAnother) {
+  constexpr int kHeld = 10;
+  const Lab lab;
+  const Server server(lab.server(), lab.server_ipv4(kPort));
+  const std::string path = "/run/netns/hg-" + std::to_string(getpid()) + "-comes";
+  const Headgated headgated(lab.server(), web_rule("per_client: " + std::to_string(kHeld + 1)),
+                            {.netns = "[" + lab.server().network().path() + ", " + path + "]"});
+  std::atomic<bool> stop{false};
+  int refusals = 0;
+  int connected = 0;
+  std::thread churn([&] {
+    lab.client(0).network().enter();
+    std::deque<UniqueFd> held;
+    while (!stop) {
+      if (held.size() == kHeld) {
+        close_socket(std::move(held.front()), CloseKind::kReset);
+        held.pop_front();
+      }
+      ConnectResult next = connect_to(lab.server_ipv4(kPort));
+      ++(next.connected() ? connected : refusals);
+      if (next.connected()) held.push_back(std::move(next.socket));
+    }
+  });
+  for (int round = 1; round <= 5; ++round) {
+    const NetworkNamespace comes("comes");
+    const std::string said = path + " is limited from now on";
+    EXPECT_TRUE(eventually(10s, [&] { return count_in(headgated.log(), said) == round; }));
+  }
+  stop = true;
+  churn.join();
+  EXPECT_EQ(refusals, 0) << "of " << connected;
+  EXPECT_EQ(headgated.rule("web").overshoot_closed, 0U);
 }
 
 TEST(Namespaces, ExplainAndEvictKnowWhichOne) {

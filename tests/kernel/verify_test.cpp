@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The counters are compared with the open sockets; what differs is told and repaired.
 #include <atomic>
+#include <sstream>
 #include <thread>
 
 #include "tests/kernel/support.h"
@@ -45,6 +46,18 @@ nlohmann::json client_entry(const Headgated& headgated, int connections) {
     }
   }
   throw LabError("no client holds " + std::to_string(connections) + " connections");
+}
+
+// From now on nothing that the server sends reaches the first client.
+void lose_answers(const Lab& lab) {
+  const std::string client = lab.client(0).ipv4().to_string();
+  const std::string& netns = lab.server().network().name();
+  std::istringstream route(must_run({"ip", "-n", netns, "-o", "route", "get", client}));
+  std::string word;
+  while (route >> word && word != "dev") continue;
+  route >> word;
+  must_run(
+      {"ip", "-n", netns, "neigh", "replace", client, "lladdr", "02:00:00:00:00:01", "dev", word});
 }
 
 class Verify : public testing::Test {
@@ -145,6 +158,46 @@ TEST_F(Verify, ForgetsEntriesOfSocketsThatAreGoneAndCountsSocketsThatAreNot) {
   EXPECT_NE(found.output.find("total"), std::string::npos) << found.output;
   EXPECT_TRUE(counts(headgated_, "web", lab_.server(), kPort, 0));
   EXPECT_EQ(headgated_.rule("web").clients, 0U);
+}
+
+// The kernel counts it as accepted when its first data comes, and leaves it in SYN_RECV until then.
+TEST(VerifyFastOpen, AConnectionThatItsClientHasNotAcknowledgedIsOpen) {
+  const Lab lab;
+  lab.server().network().set_sysctl("net/ipv4/tcp_fastopen", "515");  // server, without cookies
+  lab.client(0).network().set_sysctl("net/ipv4/tcp_fastopen", "5");   // client, without cookies
+  const Server server(lab.server(), lab.server_ipv4(kPort), {.fast_open_queue = 16});
+  const Headgated headgated(lab.server(), web_rule("per_client: 9"));
+  lose_answers(lab);
+  const ConnectResult lost =
+      lab.client(0).connect(lab.server_ipv4(kPort), {.timeout = 200ms, .fast_open_data = "hello"});
+  ASSERT_EQ(lost.error, ETIMEDOUT);
+  EXPECT_EQ(headgated.rule("web").connections, 1U);
+
+  const CommandResult verified = headgated.run_ctl({"verify", "--repair"});
+  EXPECT_EQ(verified.status, 0) << verified.output;
+  EXPECT_EQ(verified.output.find("total"), std::string::npos) << verified.output;
+  EXPECT_EQ(headgated.rule("web").connections, 1U);
+}
+
+// What found no room is not counted, which a metric tells; when there is room, it is.
+TEST(VerifyFullTable, ConnectionsThatFoundNoRoomAreNoDriftAndAreCountedWhenThereIsSome) {
+  const Lab lab;
+  const Server server(lab.server(), lab.server_ipv4(kPort));
+  const Headgated headgated(lab.server(),
+                            "tables: { connections: 8 }\n" + web_rule("per_client: 99"));
+  auto held = hold(lab.client(0), lab.server_ipv4(kPort), 14);
+  EXPECT_EQ(headgated.rule("web").untracked, 6U);
+  EXPECT_EQ(headgated.run_ctl({"verify"}).status, 0);
+  held.erase(held.begin(), held.begin() + 7);
+  EXPECT_TRUE(eventually(3s, [&] { return headgated.rule("web").connections == 1; }));
+  EXPECT_EQ(headgated.run_ctl({"verify"}).status, 0) << headgated.run_ctl({"verify"}).output;
+
+  EXPECT_TRUE(eventually(
+      75s, [&] { return headgated.rule("web").connections == 7; }, 500ms))
+      << "the daemon looks each minute";
+  EXPECT_EQ(headgated.log().find("count drift"), std::string::npos) << headgated.log();
+  held.clear();
+  EXPECT_TRUE(counts(headgated, "web", lab.server(), kPort, 0));
 }
 
 TEST_F(Verify, TheDaemonItselfLooksEachMinuteRepairsAndTells) {
