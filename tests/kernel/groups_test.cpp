@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that cover whatever ports the processes of a group listen on.
+#include <csignal>
 #include <filesystem>
 
 #include "tests/kernel/support.h"
 #include "tests/lab/cgroup.h"
 #include "tests/lab/error.h"
+#include "tests/lab/server.h"
 
 namespace headgate::lab {
 namespace {
@@ -34,6 +36,18 @@ testing::AssertionResult is_limited(const Lab& lab, std::uint16_t port) {
   const auto held = hold(lab.client(0), lab.server_ipv4(port), 2);
   return refused(lab.client(0), lab.server_ipv4(port));
 }
+
+// A process that does nothing as long as this lives.
+class Stopped {
+ public:
+  explicit Stopped(pid_t pid) : pid_(pid) { ::kill(pid, SIGSTOP); }
+  ~Stopped() { ::kill(pid_, SIGCONT); }
+  Stopped(const Stopped&) = delete;
+  Stopped& operator=(const Stopped&) = delete;
+
+ private:
+  pid_t pid_;
+};
 
 TEST(Group, CoversWhatItsProcessesListenOnAlreadyAndFromNowOn) {
   const Lab lab;
@@ -112,6 +126,35 @@ TEST(Group, AnEntryWithAPortGoesBeforeIt) {
   EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
   EXPECT_EQ(headgated.rule("port").connections, 4U);
   EXPECT_EQ(headgated.rule("web").connections, 0U);
+}
+
+TEST(Group, ThatIsNoneOrNotThereYetIsComplainedOfAndTheOthersAreFollowed) {
+  const Lab lab;
+  const Cgroup slice("test.slice");
+  const std::string later = relative(slice) + "/later";
+  const Headgated headgated(lab.server(),
+                            group_rule("{ cgroup: cgroup.procs }, { cgroup: " + later + " }, \"" +
+                                       std::to_string(kOther) + "\""));
+  const Server port(lab.server(), lab.server_ipv4(kOther));
+  EXPECT_TRUE(is_limited(lab, kOther)) << headgated.log();
+
+  std::unique_ptr<Cgroup> group;
+  std::unique_ptr<Process> server;
+  std::vector<UniqueFd> open;
+  {
+    // It listens, and has clients, before the daemon finds it.
+    const Stopped stopped(headgated.pid());
+    group = std::make_unique<Cgroup>(slice, "later");
+    server = serve(lab, *group, "0.0.0.0", kPort);
+    open = hold(lab.client(0), lab.server_ipv4(kPort), 2);
+  }
+  EXPECT_TRUE(eventually(5s, [&] { return headgated.rule("web").connections == 2; }))
+      << headgated.log();
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
+  const std::string log = headgated.log();
+  const auto complaint = log.find("cgroup.procs");
+  ASSERT_NE(complaint, std::string::npos) << log;
+  EXPECT_EQ(log.find("cgroup.procs", complaint + 20), std::string::npos) << "not once: " << log;
 }
 
 }  // namespace
