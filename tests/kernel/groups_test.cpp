@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that cover whatever ports the processes of a group listen on.
+#include <sys/stat.h>
+
 #include <csignal>
 #include <filesystem>
 
@@ -12,6 +14,7 @@ namespace headgate::lab {
 namespace {
 
 constexpr std::uint16_t kOther = 8081;
+constexpr std::uint16_t kMoved = 8082;
 
 std::string relative(const Cgroup& group) {
   return std::filesystem::relative(group.path(), cgroup2_root()).string();
@@ -32,9 +35,20 @@ std::unique_ptr<Process> serve(const Lab& lab, const Cgroup& group, const std::s
   return server;
 }
 
+testing::AssertionResult is_limited_for(const Lab& lab, const Host& client, std::uint16_t port) {
+  const auto held = hold(client, lab.server_ipv4(port), 2);
+  return refused(client, lab.server_ipv4(port));
+}
+
 testing::AssertionResult is_limited(const Lab& lab, std::uint16_t port) {
-  const auto held = hold(lab.client(0), lab.server_ipv4(port), 2);
-  return refused(lab.client(0), lab.server_ipv4(port));
+  return is_limited_for(lab, lab.client(0), port);
+}
+
+// As the kernel numbers it.
+std::uint64_t number_of(const Cgroup& group) {
+  struct stat status {};
+  check(stat(group.path().c_str(), &status), "stat");
+  return status.st_ino;
 }
 
 // A process that does nothing as long as this lives.
@@ -126,6 +140,34 @@ TEST(Group, AnEntryWithAPortGoesBeforeIt) {
   EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
   EXPECT_EQ(headgated.rule("port").connections, 4U);
   EXPECT_EQ(headgated.rule("web").connections, 0U);
+}
+
+// What it listened on before lives on in another group, and keeps the former cgroup, and what is
+// attached to it, in the kernel.
+TEST(Group, WhoseCgroupWasRemovedAndMadeAnewWhileNoDaemonIsThereIsCovered) {
+  const Lab lab;
+  const Cgroup other("other");
+  auto group = std::make_unique<Cgroup>("group");
+  Headgated headgated(lab.server(), group_rule("{ cgroup: " + relative(*group) + " }"));
+  const auto moved = serve(lab, *group, "10.0.0.1", kMoved);
+  EXPECT_TRUE(is_limited(lab, kMoved));
+  headgated.kill();
+  write_file(other.path() / "cgroup.procs", std::to_string(moved->pid()));
+  const std::uint64_t former = number_of(*group);
+  group.reset();
+  group = std::make_unique<Cgroup>("group");
+  ASSERT_NE(number_of(*group), former);
+  const auto server = serve(lab, *group, "10.0.0.1", kOther);
+  const auto open = hold(lab.client(0), lab.server_ipv4(kOther), 2);
+
+  headgated.start();
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kOther)));
+  EXPECT_EQ(headgated.rule("web").connections, 2U);
+  // The kernel notes the next port by itself.
+  const Stopped stopped(headgated.pid());
+  const auto next = serve(lab, *group, "0.0.0.0", kPort);
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort))) << "one rule, one client";
+  EXPECT_TRUE(is_limited_for(lab, lab.client(1), kPort));
 }
 
 TEST(Group, ThatIsNoneOrNotThereYetIsComplainedOfAndTheOthersAreFollowed) {
