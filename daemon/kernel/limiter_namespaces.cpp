@@ -247,13 +247,14 @@ Result<void> Limiter::hook_group(const GroupCgroup& wanted) {
 
 Result<void> Limiter::follow_groups(const std::vector<GroupCgroup>& groups) {
   const std::lock_guard change(kernel_->change);
-  if (auto hooked = hook_groups(groups); !hooked) return hooked;
+  // A group that cannot be followed keeps no other one from it.
+  const Result<void> all_hooked = hook_groups(groups);
   if (auto synced = sync_listening(); !synced) return synced;
-  if (!kernel_->must_recount_groups) return {};
+  if (!kernel_->must_recount_groups) return all_hooked;
   if (auto hooked = hook_adopted(); !hooked) return hooked;
   if (const auto counted = recount(); !counted) return tl::unexpected(counted.error());
   kernel_->must_recount_groups = false;
-  return {};
+  return all_hooked;
 }
 
 // Attaches what is not attached yet, and detaches what is wanted no more.

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that cover whatever ports the processes of a group listen on.
+#include <sys/stat.h>
+
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
 #include "tests/kernel/support.h"
 #include "tests/lab/cgroup.h"
 #include "tests/lab/error.h"
+#include "tests/lab/server.h"
 
 namespace headgate::lab {
 namespace {
 
 constexpr std::uint16_t kOther = 8081;
+constexpr std::uint16_t kMoved = 8082;
 
 std::string relative(const Cgroup& group) {
   return std::filesystem::relative(group.path(), cgroup2_root()).string();
@@ -32,10 +37,33 @@ std::unique_ptr<Process> serve(const Lab& lab, const Cgroup& group, const std::s
   return server;
 }
 
-testing::AssertionResult is_limited(const Lab& lab, std::uint16_t port) {
-  const auto held = hold(lab.client(0), lab.server_ipv4(port), 2);
-  return refused(lab.client(0), lab.server_ipv4(port));
+testing::AssertionResult is_limited_for(const Lab& lab, const Host& client, std::uint16_t port) {
+  const auto held = hold(client, lab.server_ipv4(port), 2);
+  return refused(client, lab.server_ipv4(port));
 }
+
+testing::AssertionResult is_limited(const Lab& lab, std::uint16_t port) {
+  return is_limited_for(lab, lab.client(0), port);
+}
+
+// As the kernel numbers it.
+std::uint64_t number_of(const Cgroup& group) {
+  struct stat status {};
+  check(stat(group.path().c_str(), &status), "stat");
+  return status.st_ino;
+}
+
+// A process that does nothing as long as this lives.
+class Stopped {
+ public:
+  explicit Stopped(pid_t pid) : pid_(pid) { ::kill(pid, SIGSTOP); }
+  ~Stopped() { ::kill(pid_, SIGCONT); }
+  Stopped(const Stopped&) = delete;
+  Stopped& operator=(const Stopped&) = delete;
+
+ private:
+  pid_t pid_;
+};
 
 TEST(Group, CoversWhatItsProcessesListenOnAlreadyAndFromNowOn) {
   const Lab lab;
@@ -144,6 +172,63 @@ TEST(Group, AnEntryWithAPortGoesBeforeIt) {
   EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
   EXPECT_EQ(headgated.rule("port").connections, 4U);
   EXPECT_EQ(headgated.rule("web").connections, 0U);
+}
+
+// What it listened on before lives on in another group, and keeps the former cgroup, and what is
+// attached to it, in the kernel.
+TEST(Group, WhoseCgroupWasRemovedAndMadeAnewWhileNoDaemonIsThereIsCovered) {
+  const Lab lab;
+  const Cgroup other("other");
+  auto group = std::make_unique<Cgroup>("group");
+  Headgated headgated(lab.server(), group_rule("{ cgroup: " + relative(*group) + " }"));
+  const auto moved = serve(lab, *group, "10.0.0.1", kMoved);
+  EXPECT_TRUE(is_limited(lab, kMoved));
+  headgated.kill();
+  write_file(other.path() / "cgroup.procs", std::to_string(moved->pid()));
+  const std::uint64_t former = number_of(*group);
+  group.reset();
+  group = std::make_unique<Cgroup>("group");
+  ASSERT_NE(number_of(*group), former);
+  const auto server = serve(lab, *group, "10.0.0.1", kOther);
+  const auto open = hold(lab.client(0), lab.server_ipv4(kOther), 2);
+
+  headgated.start();
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kOther)));
+  EXPECT_EQ(headgated.rule("web").connections, 2U);
+  // The kernel notes the next port by itself.
+  const Stopped stopped(headgated.pid());
+  const auto next = serve(lab, *group, "0.0.0.0", kPort);
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort))) << "one rule, one client";
+  EXPECT_TRUE(is_limited_for(lab, lab.client(1), kPort));
+}
+
+TEST(Group, ThatIsNoneOrNotThereYetIsComplainedOfAndTheOthersAreFollowed) {
+  const Lab lab;
+  const Cgroup slice("test.slice");
+  const std::string later = relative(slice) + "/later";
+  const Headgated headgated(lab.server(),
+                            group_rule("{ cgroup: cgroup.procs }, { cgroup: " + later + " }, \"" +
+                                       std::to_string(kOther) + "\""));
+  const Server port(lab.server(), lab.server_ipv4(kOther));
+  EXPECT_TRUE(is_limited(lab, kOther)) << headgated.log();
+
+  std::unique_ptr<Cgroup> group;
+  std::unique_ptr<Process> server;
+  std::vector<UniqueFd> open;
+  {
+    // It listens, and has clients, before the daemon finds it.
+    const Stopped stopped(headgated.pid());
+    group = std::make_unique<Cgroup>(slice, "later");
+    server = serve(lab, *group, "0.0.0.0", kPort);
+    open = hold(lab.client(0), lab.server_ipv4(kPort), 2);
+  }
+  EXPECT_TRUE(eventually(5s, [&] { return headgated.rule("web").connections == 2; }))
+      << headgated.log();
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
+  const std::string log = headgated.log();
+  const auto complaint = log.find("cgroup.procs");
+  ASSERT_NE(complaint, std::string::npos) << log;
+  EXPECT_EQ(log.find("cgroup.procs", complaint + 20), std::string::npos) << "not once: " << log;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "tests/kernel/support.h"
@@ -165,6 +166,37 @@ TEST_P(RefusedStep, OfATakeOverIsToldAndTheLimitsHold) {
   EXPECT_GT(told, 0);
   headgated.start();
   EXPECT_TRUE(counts(headgated, "web", lab.server(), kPort, kLimit));
+}
+
+// Some of the steps: how the daemon undoes them is one and the same.
+TEST_P(RefusedStep, OfAFirstStartLeavesNothing) {
+  const auto [calls, error] = GetParam();
+  const Lab lab;
+  const Server server(lab.server(), lab.server_ipv4(kPort));
+  Headgated headgated(lab.server(), web_rule("per_client: " + std::to_string(kLimit)),
+                      {.more = "on_stop: detach"});
+  const auto held = hold(lab.client(0), lab.server_ipv4(kPort), kLimit);
+  headgated.stop();
+  const auto is_pinned = [&headgated] {
+    return std::filesystem::exists(headgated.pin_dir() + "/current") ||
+           std::filesystem::exists(headgated.pin_dir() + "/state-1");
+  };
+  int failed = 0;
+  Fault fault{calls, std::string("error=") + error, 1};
+  const bool is_bpf = fault.calls == kKernelCalls;
+  const int stride = is_bpf ? 5 * stride_of(fault) : 1;
+  for (fault.step += getpid() % stride; fault.step <= (is_bpf ? 220 : 2); fault.step += stride) {
+    const Outcome outcome = start_with(fault, HEADGATED_PROGRAM, headgated);
+    if (outcome.is_ready) {
+      must_run({HEADGATECTL_PROGRAM, "detach", "--pin-dir", headgated.pin_dir()});
+      continue;
+    }
+    ++failed;
+    EXPECT_FALSE(is_pinned()) << "step " << fault.step << ": " << outcome.output;
+    EXPECT_EQ(sk_lookup_programs(lab.server().network()), 0U) << "step " << fault.step;
+    EXPECT_TRUE(admitted(lab.client(0), lab.server_ipv4(kPort))) << "step " << fault.step;
+  }
+  EXPECT_GT(failed, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(With, RefusedStep,

@@ -69,6 +69,7 @@ class Headgated {
   nlohmann::json reload(const std::string& yaml) const;
   std::string config_path() const { return config_; }
   std::string socket_path() const { return socket_; }
+  const Endpoint& metrics_endpoint() const { return metrics_; }
 
   // Ends the daemon and starts it again with the same files: it takes over what it has left.
   void restart();

@@ -6,8 +6,8 @@
 #include <array>
 #include <filesystem>
 #include <sstream>
+#include <vector>
 
-#include "common/unique_fd.h"
 #include "tests/lab/error.h"
 #include "tests/lab/temp_dir.h"
 
@@ -21,6 +21,19 @@ std::set<std::uint32_t> existing(const std::set<std::uint32_t>& ids, Open open) 
     if (UniqueFd(open(id))) result.insert(id);
   }
   return result;
+}
+
+std::vector<bpf_prog_info> infos_of(const KernelObjects& objects) {
+  std::vector<bpf_prog_info> infos;
+  for (const std::uint32_t id : objects.programs) {
+    const UniqueFd program(bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    __u32 length = sizeof info;
+    if (program && bpf_obj_get_info_by_fd(program.get(), &info, &length) == 0) {
+      infos.push_back(info);
+    }
+  }
+  return infos;
 }
 
 }  // namespace
@@ -51,15 +64,19 @@ KernelObjects still_alive(const KernelObjects& objects) {
 
 std::uint64_t missed_runs(const KernelObjects& objects) {
   std::uint64_t missed = 0;
-  for (const std::uint32_t id : objects.programs) {
-    const UniqueFd program(bpf_prog_get_fd_by_id(id));
-    bpf_prog_info info{};
-    __u32 length = sizeof info;
-    if (program && bpf_obj_get_info_by_fd(program.get(), &info, &length) == 0) {
-      missed += info.recursion_misses;
-    }
-  }
+  for (const bpf_prog_info& info : infos_of(objects)) missed += info.recursion_misses;
   return missed;
+}
+
+RunCounting::RunCounting()
+    : enabled_(check(bpf_enable_stats(BPF_STATS_RUN_TIME), "count the runs of programs")) {}
+
+std::uint64_t RunCounting::runs_of(const std::string& name, const KernelObjects& objects) const {
+  std::uint64_t runs = 0;
+  for (const bpf_prog_info& info : infos_of(objects)) {
+    if (info.name == name) runs += info.run_cnt;
+  }
+  return runs;
 }
 
 std::size_t sk_lookup_programs(const NetworkNamespace& network) {

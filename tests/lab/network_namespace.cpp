@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "tests/lab/error.h"
 #include "tests/lab/temp_dir.h"
@@ -51,6 +52,11 @@ NetworkNamespace::NetworkNamespace(const std::string& role, unsigned tcp_hash_bu
 }
 
 NetworkNamespace::~NetworkNamespace() {
+  drop_name();
+}
+
+void NetworkNamespace::drop_name() {
+  if (!std::exchange(has_name_, false)) return;
   ::umount2(path().c_str(), MNT_DETACH);
   ::unlink(path().c_str());
 }

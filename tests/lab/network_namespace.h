@@ -12,7 +12,7 @@
 namespace headgate::lab {
 
 // A network namespace of its own, with a name under /run/netns as `ip netns` gives it; removed at
-// the end. Thread-safe after construction.
+// the end. Thread-safe after construction, but for drop_name().
 class NetworkNamespace {
  public:
   // The name becomes "hg-PID-ROLE". With `tcp_hash_buckets` (a power of two, Linux 6.1) the
@@ -42,11 +42,15 @@ class NetworkNamespace {
     return result.get();
   }
 
+  // Takes its name away, as `ip netns del` does: it lives on as long as this object.
+  void drop_name();
+
   // Sets "net/ipv4/…" below /proc/sys inside the namespace.
   void set_sysctl(const std::string& key, const std::string& value) const;
 
  private:
   std::string name_;
+  bool has_name_ = true;
   UniqueFd fd_;
 };
 

@@ -13,7 +13,8 @@
 int main(int count, char** arguments) {
   using namespace headgate::lab;
   if (count < 3) {
-    std::cerr << "usage: headgate_lab_server ADDRESS PORT [hold|close|ignore [BACKLOG]]\n";
+    std::cerr
+        << "usage: headgate_lab_server ADDRESS PORT [hold|close|ignore [BACKLOG [reuseport]]]\n";
     return 2;
   }
   try {
@@ -21,6 +22,7 @@ int main(int count, char** arguments) {
     const std::string mode = count > 3 ? arguments[3] : "hold";
     ListenOptions options;
     if (count > 4) options.backlog = std::atoi(arguments[4]);
+    options.reuse_port = count > 5 && std::string(arguments[5]) == "reuseport";
 
     sigset_t ends;
     sigemptyset(&ends);

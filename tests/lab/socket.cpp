@@ -77,6 +77,7 @@ UniqueFd listen_on(const Endpoint& at, const ListenOptions& options) {
   const SocketAddress local = to_socket_address(at);
   UniqueFd socket = open_socket(local.family());
   set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
+  if (options.reuse_port) set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
   if (local.family() == AF_INET6) {
     set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, options.dual_stack ? 0 : 1, "IPV6_V6ONLY");
   }

@@ -32,6 +32,7 @@ struct ListenOptions {
   int backlog = 4096;
   bool dual_stack = false;  // "::" takes IPv4 connections too
   int fast_open_queue = 0;  // > 0: TCP Fast Open
+  bool reuse_port = false;  // shares the address with others that do
 };
 
 UniqueFd listen_on(const Endpoint& at, const ListenOptions& options = {});
