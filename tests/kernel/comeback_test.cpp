@@ -146,6 +146,20 @@ TEST(Comeback, OfANameTheNewOneBeginsAtZeroAndTheFormerOneIsLetGo) {
   EXPECT_EQ(headgated.run_ctl({"verify"}).status, 0) << headgated.run_ctl({"verify"}).output;
 }
 
+TEST(Comeback, WithSharedCountsOneThatIsLetGoTakesItsConnectionsAlong) {
+  const Lab lab;
+  Place other("other");
+  const Headgated headgated(
+      lab.server(), limit_port(kPort),
+      {.netns = "[" + lab.server().network().path() + ", " + other.path() + "]",
+       .more = "share_across_netns: true"});
+  const auto held = other.hold(kLimit);
+  EXPECT_EQ(headgated.rule("web").connections, static_cast<std::uint64_t>(kLimit));
+  other.drop_name();
+  EXPECT_TRUE(eventually(5s, [&] { return headgated.rule("web").connections == 0; }));
+  EXPECT_EQ(headgated.run_ctl({"verify"}).status, 0) << headgated.run_ctl({"verify"}).output;
+}
+
 TEST(Comeback, OfANameWhileTheFormerOneLivesOnAndTheDaemonIsAway) {
   const Lab lab;
   Place former("again");
