@@ -51,20 +51,6 @@ std::set<std::uint64_t> list_cgroups(const std::string& path) {
   return ids;
 }
 
-std::optional<std::string> find_unit_cgroup(const std::string& root, const std::string& unit) {
-  std::error_code error;
-  const fs::path usual = fs::path(root) / "system.slice" / unit;
-  if (fs::is_directory(usual, error)) return usual.string();
-  for (fs::recursive_directory_iterator entry(root, error), end; !error && entry != end;
-       entry.increment(error)) {
-    std::error_code gone;
-    if (entry->path().filename() == unit && entry->is_directory(gone)) {
-      return entry->path().string();
-    }
-  }
-  return std::nullopt;
-}
-
 Result<Cgroup> open_cgroup(const std::string& path) {
   Cgroup cgroup{path, {}, 0};
   if (path == "auto") {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <set>
 #include <string>
 
@@ -32,9 +31,5 @@ Result<std::string> find_cgroup2();
 // The numbers of a group and all below it: the inode numbers of their directories. A group that
 // goes meanwhile may be missing.
 std::set<std::uint64_t> list_cgroups(const std::string& path);
-
-// The directory of a systemd unit below `root`: the one with that name, wherever its slice is.
-// None: the unit does not run.
-std::optional<std::string> find_unit_cgroup(const std::string& root, const std::string& unit);
 
 }  // namespace headgate::kernel

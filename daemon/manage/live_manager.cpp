@@ -64,7 +64,9 @@ Result<std::unique_ptr<LiveManager>> LiveManager::start(
   auto limiter = kernel::Limiter::start(
       std::move(pins),
       {config.tables, config.max_replies, config.netns.share_counts, std::move(cgroup)},
-      *namespaces, compile, find_groups);
+      *namespaces, compile, [&finder = manager->group_finder_](const policy::Policy& policy) {
+        return finder.find(policy);
+      });
   if (!limiter) return tl::unexpected(limiter.error());
   manager->limiter_ = std::make_unique<kernel::Limiter>(std::move(*limiter));
   manager->in_force_ =

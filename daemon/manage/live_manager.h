@@ -15,6 +15,7 @@
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/pin_directory.h"
 #include "daemon/manage/deny_book.h"
+#include "daemon/manage/group_finder.h"
 #include "daemon/manage/manager.h"
 #include "daemon/manage/source.h"
 #include "daemon/reply/reply_server.h"
@@ -89,7 +90,6 @@ class LiveManager final : public Manager {
   Result<void> begin(const config::Config& config);
   static void complain(std::string& last, const Result<void>& done);
   Result<void> follow_namespaces();
-  static std::vector<kernel::GroupCgroup> find_groups(const policy::Policy& policy);
   Result<void> follow_groups();
   Result<void> follow(const DenyBook::Orders& orders);
   Result<EvictReport> close(const std::vector<hg_live>& connections);
@@ -118,6 +118,7 @@ class LiveManager final : public Manager {
   std::set<std::uint64_t> missing_;                  // inodes that were not found last time
   std::string namespace_complaint_;                  // said last: not again every second
   std::string group_complaint_;
+  GroupFinder group_finder_;
 
   mutable std::mutex pointers_;  // held for an instant; guards what follows
   std::shared_ptr<const InForce> in_force_;

@@ -8,7 +8,6 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon/kernel/address.h"
-#include "daemon/kernel/cgroup.h"
 #include "daemon/kernel/namespace_finder.h"
 #include "daemon/manage/live_manager.h"
 
@@ -32,21 +31,6 @@ void LiveManager::complain(std::string& last, const Result<void>& done) {
   if (now == last) return;
   if (!now.empty()) spdlog::error("{}", now);
   last = now;
-}
-
-std::vector<kernel::GroupCgroup> LiveManager::find_groups(const policy::Policy& policy) {
-  std::vector<kernel::GroupCgroup> groups;
-  if (policy.groups.empty()) return groups;
-  const auto root = kernel::find_cgroup2();
-  if (!root) return groups;
-  for (const auto& [name, number] : policy.numbers.groups) {
-    const std::size_t colon = name.find(':');
-    const std::string what = name.substr(colon + 1);
-    std::optional<std::string> path = *root + "/" + what;
-    if (name.substr(0, colon) == "unit") path = kernel::find_unit_cgroup(*root, what);
-    if (path) groups.push_back({number, *path});
-  }
-  return groups;
 }
 
 // At the start. One that is named and not there yet is followed, like one that goes and comes
@@ -117,7 +101,7 @@ Result<void> LiveManager::follow_namespaces() {
 
 // The caller holds changes_.
 Result<void> LiveManager::follow_groups() {
-  return limiter_->follow_groups(find_groups(*in_force()->policy));
+  return limiter_->follow_groups(group_finder_.find(*in_force()->policy));
 }
 
 void LiveManager::follow_host() {

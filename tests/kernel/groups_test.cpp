@@ -160,6 +160,42 @@ TEST(Group, AfterTwoReloadsAtOnceItsPortsAreNotThoseOfANewOne) {
   EXPECT_EQ(turned_away, 0);
 }
 
+TEST(Group, AUnitIsNotTakenForOneOfTheSameNameInAnotherUnit) {
+  const Lab lab;
+  const Cgroup manager("user@1000.service");
+  const Cgroup slice("test.slice");
+  const Cgroup decoy(manager, "headgate-decoy.service");
+  const Headgated headgated(lab.server(), group_rule("{ unit: headgate-decoy.service }"));
+  const auto other = serve(lab, decoy, "0.0.0.0", kOther);
+  const auto held = hold(lab.client(0), lab.server_ipv4(kOther), 5);
+  EXPECT_EQ(headgated.rule("web").connections, 0U);
+
+  const Cgroup unit(slice, "headgate-decoy.service");
+  const auto server = serve(lab, unit, "0.0.0.0", kPort);
+  const auto counted = hold(lab.client(0), lab.server_ipv4(kPort), 2);
+  EXPECT_TRUE(eventually(5s, [&] { return headgated.rule("web").connections == 2; }));
+  EXPECT_TRUE(refused(lab.client(0), lab.server_ipv4(kPort)));
+}
+
+TEST(Group, AUnitKeepsItsRuleWhenThereIsASecondOneOfItsName) {
+  const Lab lab;
+  const Cgroup first("z.slice");
+  const Cgroup second("a.slice");
+  const Cgroup unit(first, "headgate-second.service");
+  const auto server = serve(lab, unit, "0.0.0.0", kPort);
+  const Headgated headgated(lab.server(), group_rule("{ unit: headgate-second.service }"));
+  EXPECT_TRUE(is_limited(lab, kPort));
+
+  const Cgroup same(second, "headgate-second.service");
+  const std::string warning = "there are 2 cgroups with the name of unit headgate-second.service";
+  EXPECT_TRUE(eventually(5s, [&] { return headgated.log().find(warning) != std::string::npos; }))
+      << headgated.log();
+  EXPECT_NE(headgated.log().find("its rule covers " + unit.path().string()), std::string::npos);
+  std::this_thread::sleep_for(3s);  // the daemon looks each second
+  EXPECT_TRUE(is_limited(lab, kPort));
+  EXPECT_EQ(headgated.log().find(warning), headgated.log().rfind(warning)) << "it says so once";
+}
+
 TEST(Group, AnEntryWithAPortGoesBeforeIt) {
   const Lab lab;
   const Cgroup group("group");
