@@ -47,6 +47,12 @@ std::string count_of_rules(std::size_t count) {
   return std::to_string(count) + (count == 1 ? " rule" : " rules");
 }
 
+// What `systemctl status` shows.
+std::string status_line(const manage::LiveManager& manager) {
+  const std::string enforces = "enforces " + count_of_rules(manager.config().rules.size());
+  return manager.reload_status().was_good ? enforces : enforces + "; the last reload failed";
+}
+
 // What the running daemon still needs; docs/operations.md says for what.
 std::vector<runtime::Capability> lasting_capabilities(const config::Config& config) {
   using runtime::Capability;
@@ -187,6 +193,7 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
     metrics->add(std::make_shared<observe::MetricsPage>([&manager] { return manager.snapshot(); },
                                                         kVersion));
   }
+  manager.on_change([&] { log_failure(service->status(status_line(manager))); });
   const std::string netns = config::to_string(config.netns);
   const std::string& cgroup = ground->cgroup->path;
   const auto name_namespaces = [&manager] { return names_of(manager.limiter().namespaces()); };
@@ -196,11 +203,10 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
                               config.netns.share_counts, name_namespaces});
   if (!server) return give_up(manager, server.error());
 
-  const std::string enforces = count_of_rules(config.rules.size());
   spdlog::info("ready: headgated {} enforces {} on cgroup {}, netns {}; metrics {}, control {}",
-               kVersion, enforces, cgroup, netns, config.metrics_listen.value_or("off"),
-               config.control_socket);
-  log_failure(service->ready("enforces " + enforces));
+               kVersion, count_of_rules(config.rules.size()), cgroup, netns,
+               config.metrics_listen.value_or("off"), config.control_socket);
+  log_failure(service->ready(status_line(manager)));
   const auto stopped_by = run_loop(signals, manager, *service, ground->watch);
   log_failure(service->stopping("stopping"));
   // The page and the followers ask the manager: none of them may do so when it goes.

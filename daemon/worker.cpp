@@ -71,7 +71,7 @@ void Worker::work(bool is_reload, bool is_look) {
   if (is_reload) {
     (void)service_.reloading();
     log_reload(manager_.reload());
-    (void)service_.ready("");
+    (void)service_.reloaded();
   } else if (is_look) {
     const auto report = manager_.reload_if_changed();
     if (!report) {

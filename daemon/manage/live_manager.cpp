@@ -212,6 +212,7 @@ void LiveManager::note_reload(const Result<ReloadReport>& report) {
                       report ? std::string() : report.error().to_string()};
   }
   hub_.publish(event);
+  on_change_();
 }
 
 Result<ReloadReport> LiveManager::reload() {

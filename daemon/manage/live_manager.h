@@ -49,6 +49,10 @@ class LiveManager final : public Manager {
   ReloadStatus reload_status() const override;
   observe::EventHub& events() override { return hub_; }
 
+  // Called after each reload, `set` and `unset`, good or bad, by the thread that has made it. To be
+  // set before there are other threads.
+  void on_change(std::function<void()> tell) { on_change_ = std::move(tell); }
+
   // As reload(), but does nothing when the files say what they said last. None: they do.
   Result<std::optional<ReloadReport>> reload_if_changed();
 
@@ -101,6 +105,7 @@ class LiveManager final : public Manager {
 
   std::unique_ptr<kernel::Limiter> limiter_;
   observe::EventHub hub_;
+  std::function<void()> on_change_ = [] {};
 
   mutable std::mutex changes_;  // held for as long as a change takes; guards what follows
   Source source_;

@@ -61,6 +61,10 @@ Result<void> ServiceManager::reloading() const {
               status_line("reading the configuration again"));
 }
 
+Result<void> ServiceManager::reloaded() const {
+  return send("READY=1");
+}
+
 Result<void> ServiceManager::stopping(const std::string& status) const {
   return send("STOPPING=1\n" + status_line(status));
 }

@@ -26,9 +26,10 @@ class ServiceManager {
   bool is_there() const { return is_there_; }
 
   Result<void> ready(const std::string& status) const;
-  // With CLOCK_MONOTONIC's time, by which systemd tells this reload from an earlier one. ready()
-  // ends it, whether the reload was good or not.
+  // With CLOCK_MONOTONIC's time, by which systemd tells this reload from an earlier one. reloaded()
+  // ends it, whether the reload was good or not, and leaves the status as it is.
   Result<void> reloading() const;
+  Result<void> reloaded() const;
   Result<void> stopping(const std::string& status) const;
   Result<void> status(const std::string& text) const;
 

@@ -87,6 +87,11 @@ TEST_F(ServiceManagerTest, IsToldTheTimeOfAReload) {
   EXPECT_LE(told, after);
 }
 
+TEST_F(ServiceManagerTest, TheEndOfAReloadLeavesTheStatus) {
+  EXPECT_TRUE(connected().reloaded());
+  EXPECT_EQ(received(), "READY=1");
+}
+
 TEST_F(ServiceManagerTest, AStatusIsOneLineWhateverIsInIt) {
   EXPECT_TRUE(connected().status("a rule\nREADY=1"));
   EXPECT_EQ(received(), "STATUS=a rule READY=1");
