@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/kernel/support.h"
+#include "tests/kernel/trier.h"
 #include "tests/lab/error.h"
 #include "tests/lab/kernel_objects.h"
 #include "tests/lab/server.h"
@@ -18,37 +19,6 @@ constexpr int kLimit = 5;
 std::string limit_web() {
   return web_rule("per_client: " + std::to_string(kLimit));
 }
-
-// A client that is at its limit tries to connect, again and again: each attempt must be refused.
-class Trier {
- public:
-  Trier(const Host& client, const Endpoint& to)
-      : thread_([this, &client, to] {
-          client.network().enter();
-          while (!stop_) {
-            const ConnectResult result = connect_to(to);
-            ++(result.error == ECONNREFUSED ? refused_ : wrong_);
-            if (result.error != ECONNREFUSED) last_wrong_ = result.error;
-            std::this_thread::sleep_for(200us);  // the daemon's start needs a processor, too
-          }
-        }) {}
-  ~Trier() { stop(); }
-
-  void stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-  std::uint64_t refused() const { return refused_; }
-  std::uint64_t wrong() const { return wrong_; }
-  int last_wrong() const { return last_wrong_; }  // errno; 0: connected
-
- private:
-  std::atomic<bool> stop_{false};
-  std::atomic<std::uint64_t> refused_{0};
-  std::atomic<std::uint64_t> wrong_{0};
-  std::atomic<int> last_wrong_{0};
-  std::thread thread_;
-};
 
 // Another client that connects and closes all the time.
 class Churn {
