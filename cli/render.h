@@ -27,8 +27,9 @@ std::string verify_json(const control::v1::VerifyResponse& found);
 // What `detach` has done.
 struct Detached {
   std::string pin_dir;
-  bool was_there = false;  // the directory
+  bool was_there = false;  // the directory, or a former one
   std::uint64_t hooks = 0;
+  std::vector<std::string> former = {};  // directories that were `pin_dir` before
 };
 std::string detach_text(const Detached& detached);
 std::string detach_json(const Detached& detached);

@@ -98,13 +98,19 @@ std::string detach_text(const Detached& detached) {
   if (detached.hooks == 0) {
     return "removed what was left in " + safe(detached.pin_dir) + "; nothing was attached\n";
   }
-  return "detached " + count_of(detached.hooks, "hook") + "; no connection is limited any more\n";
+  std::string where;
+  for (const std::string& path : detached.former) {
+    where += (where.empty() ? ", also in " : " and ") + safe(path);
+  }
+  return "detached " + count_of(detached.hooks, "hook") + where +
+         "; no connection is limited any more\n";
 }
 
 std::string detach_json(const Detached& detached) {
-  return dump({{"pin_dir", detached.pin_dir},
-               {"was_there", detached.was_there},
-               {"hooks", detached.hooks}});
+  Json json{
+      {"pin_dir", detached.pin_dir}, {"was_there", detached.was_there}, {"hooks", detached.hooks}};
+  if (!detached.former.empty()) json["former"] = detached.former;
+  return dump(json);
 }
 
 std::string doctor_text(const std::vector<kernel::Requirement>& requirements, Colour colour) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "daemon/config/namespaces.h"
 #include "daemon/control/server.h"
 #include "daemon/event_handler.h"
+#include "daemon/former_pins.h"
 #include "daemon/kernel/cgroup.h"
 #include "daemon/kernel/pin_directory.h"
 #include "daemon/manage/live_manager.h"
@@ -84,7 +86,7 @@ void log_failure(const Result<void>& done) {
 }
 
 // As `on_stop` says now.
-Result<void> end_limits(manage::LiveManager& manager, const char* signal) {
+Result<void> end_limits(manage::LiveManager& manager, const FormerPins& pins, const char* signal) {
   if (manager.config().on_stop == config::OnStop::kKeep) {
     spdlog::info(
         "stopping ({}): the limits stay in force without the daemon (on_stop: keep); "
@@ -94,6 +96,7 @@ Result<void> end_limits(manage::LiveManager& manager, const char* signal) {
   }
   const auto detached = manager.limiter().detach();
   if (!detached) return fail("cannot detach", detached.error());
+  pins.forget_current();
   spdlog::info("stopping ({}): the limits are removed (on_stop: detach), connections stay open",
                signal);
   return {};
@@ -109,11 +112,13 @@ tl::unexpected<Error> give_up(manage::LiveManager& manager, const Error& error) 
 // What must be there, or free, before anything is enforced.
 struct Ground {
   kernel::PinDirectory pins;
+  FormerPins former_pins;
   std::shared_ptr<const kernel::Cgroup> cgroup;
   std::optional<runtime::DirectoryWatch> watch;
 };
 
-Result<Ground> prepare(const config::Config& config, const std::string& config_file) {
+Result<Ground> prepare(const config::Config& config, const std::string& config_file,
+                       const runtime::ServiceManager& service) {
   Ground ground;
   auto pins = kernel::PinDirectory::open(config.pin_dir);
   if (!pins) return tl::unexpected(pins.error());
@@ -134,6 +139,9 @@ Result<Ground> prepare(const config::Config& config, const std::string& config_f
     if (!watch) return tl::unexpected(watch.error());
     ground.watch = std::move(*watch);
   }
+  const std::string directory = service.runtime_directory().value_or(
+      std::filesystem::path(config.control_socket).parent_path());
+  ground.former_pins = FormerPins::find(kernel::PinRecord(directory, config_file), ground.pins);
   return ground;
 }
 
@@ -176,7 +184,7 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
   raise_file_limit();
   const auto service = runtime::ServiceManager::from_environment();
   if (!service) return tl::unexpected(service.error());
-  auto ground = prepare(config, config_file);
+  auto ground = prepare(config, config_file, *service);
   if (!ground) return tl::unexpected(ground.error());
   auto started =
       manage::LiveManager::start(std::move(source), std::move(ground->pins), ground->cgroup,
@@ -202,6 +210,7 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
                              {kVersion, config_file, cgroup, netns, start_time, config.pin_dir,
                               config.netns.share_counts, name_namespaces});
   if (!server) return give_up(manager, server.error());
+  ground->former_pins.remove();
 
   spdlog::info("ready: headgated {} enforces {} on cgroup {}, netns {}; metrics {}, control {}",
                kVersion, count_of_rules(config.rules.size()), cgroup, netns,
@@ -213,7 +222,7 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
   metrics.reset();
   manager.events().close();
   if (!stopped_by) return tl::unexpected(stopped_by.error());
-  return end_limits(manager, strsignal(*stopped_by));
+  return end_limits(manager, ground->former_pins, strsignal(*stopped_by));
 }
 
 }  // namespace headgate

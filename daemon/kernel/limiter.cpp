@@ -45,9 +45,11 @@ Result<Limiter> Limiter::start(PinDirectory pins, const LimiterSettings& setting
   const std::optional<std::string> former = kernel.pins.current();
   Result<void> started;
   if (!former) {
-    kernel.how_started = "nothing was in force";
+    const auto& inherited = kernel.pins.inherited();
+    kernel.how_started =
+        inherited ? "connections are counted anew, from the open sockets" : "nothing was in force";
     kernel.is_first = true;
-    started = limiter.build(namespaces, compile, find_groups, former);
+    started = limiter.build(namespaces, compile, find_groups, inherited);
   } else if (auto reused = reuse_maps(*former, *kernel.limiter, settings); !reused) {
     kernel.how_started = "what was in force cannot be taken over (" + reused.error().to_string() +
                          "): connections are counted anew, from the open sockets";

@@ -217,27 +217,46 @@ std::optional<std::string> PinDirectory::current() const {
   return state.string();
 }
 
-Result<std::string> PinDirectory::begin() const {
+std::string PinDirectory::next_state() const {
   unsigned long last = 0;
   for (const fs::path& entry : entries_of(path_)) last = std::max(last, state_number(entry));
-  const fs::path state = fs::path(path_) / (kStatePrefix + std::to_string(last + 1));
-  if (auto made = make_directory(state); !made) return tl::unexpected(made.error());
-  return state.string();
+  return fs::path(path_) / (kStatePrefix + std::to_string(last + 1));
 }
 
-Result<void> PinDirectory::commit(const std::string& state) const {
-  const std::optional<std::string> former = current();
+Result<std::string> PinDirectory::begin() const {
+  std::string state = next_state();
+  if (auto made = make_directory(state); !made) return tl::unexpected(made.error());
+  return state;
+}
+
+Result<void> PinDirectory::turn_to(const std::string& state) const {
   const fs::path next = fs::path(path_) / kNext;
   const fs::path link = fs::path(path_) / kCurrent;
   if (symlink(fs::path(state).filename().c_str(), next.c_str()) != 0) {
     return fail_errno("cannot make " + next.string(), errno);
   }
-  if (rename(next.c_str(), link.c_str()) != 0) {
-    return fail_errno("cannot turn " + link.string() + " to " + state, errno);
-  }
+  if (rename(next.c_str(), link.c_str()) == 0) return {};
+  return fail_errno("cannot turn " + link.string() + " to " + state, errno);
+}
+
+Result<void> PinDirectory::commit(const std::string& state) const {
+  const std::optional<std::string> former = current();
+  if (auto turned = turn_to(state); !turned) return turned;
   // It is in force; what cannot be removed now is removed by the next start.
   if (former) (void)remove_pins(*former);
   return {};
+}
+
+Result<void> PinDirectory::take_from(const PinDirectory& former) const {
+  const std::optional<std::string> state = former.current();
+  if (!state) return fail(ErrorCode::kNotFound, "nothing is in force in " + former.path());
+  // The link first: a state that nothing points to would be removed as left over.
+  const std::string place = next_state();
+  if (auto turned = turn_to(place); !turned) return turned;
+  if (rename(state->c_str(), place.c_str()) == 0) return {};
+  const int error = errno;
+  unlink((fs::path(path_) / kCurrent).c_str());
+  return fail_errno("cannot move " + *state + " to " + place, error);
 }
 
 Result<std::size_t> PinDirectory::remove_all() const {

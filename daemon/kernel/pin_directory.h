@@ -32,6 +32,13 @@ class PinDirectory {
   // The state that is in force; none: there is none.
   std::optional<std::string> current() const;
 
+  // Takes the state in force of another directory, with its pins and the programs that they keep
+  // attached, in one step. This one has no state. Errors: they are on different mounts of bpffs.
+  Result<void> take_from(const PinDirectory& former) const;
+  // Where that is not possible: what is to be known of the state that will be replaced from here.
+  void inherit(const std::optional<std::string>& state) { inherited_ = state; }
+  const std::optional<std::string>& inherited() const { return inherited_; }
+
   // Makes an empty directory for a state that is to come.
   Result<std::string> begin() const;
   // Puts that state in the place of the current one, whose pins it removes.
@@ -41,7 +48,11 @@ class PinDirectory {
   Result<std::size_t> remove_all() const;
 
  private:
+  std::string next_state() const;
+  Result<void> turn_to(const std::string& state) const;
+
   std::string path_;
+  std::optional<std::string> inherited_;
   UniqueFd lock_;  // the directory itself: bpffs has no ordinary files
 };
 

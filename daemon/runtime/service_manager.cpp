@@ -39,6 +39,12 @@ Result<ServiceManager> ServiceManager::from_environment() {
   ServiceManager manager;
   const char* socket = std::getenv("NOTIFY_SOCKET");
   manager.is_there_ = socket != nullptr && *socket != '\0';
+  const char* directories = std::getenv("RUNTIME_DIRECTORY");
+  if (directories != nullptr && *directories == '/') {
+    // Further ones would be those of a drop-in.
+    const std::string all = directories;
+    manager.runtime_directory_ = all.substr(0, all.find(':'));
+  }
   std::uint64_t limit_us = 0;
   const int is_watched = sd_watchdog_enabled(kKeepEnvironment, &limit_us);
   if (is_watched < 0) {

@@ -19,11 +19,15 @@ namespace headgate::runtime {
 // Thread-safe, as long as nobody changes the environment.
 class ServiceManager {
  public:
-  // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, which may be meant for another process.
+  // Reads NOTIFY_SOCKET, RUNTIME_DIRECTORY, WATCHDOG_USEC and WATCHDOG_PID, which may be meant for
+  // another process.
   static Result<ServiceManager> from_environment();
 
   // Is there one to tell?
   bool is_there() const { return is_there_; }
+
+  // Which the unit has for what is to end with a reboot (RuntimeDirectory=), if it has one.
+  const std::optional<std::string>& runtime_directory() const { return runtime_directory_; }
 
   Result<void> ready(const std::string& status) const;
   // With CLOCK_MONOTONIC's time, by which systemd tells this reload from an earlier one. reloaded()
@@ -41,6 +45,7 @@ class ServiceManager {
  private:
   bool is_there_ = false;
   std::optional<std::chrono::milliseconds> watchdog_period_;
+  std::optional<std::string> runtime_directory_;
 };
 
 }  // namespace headgate::runtime

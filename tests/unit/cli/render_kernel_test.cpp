@@ -101,6 +101,10 @@ TEST(Detach, SaysWhatWasRemoved) {
   EXPECT_EQ(detach_text({"/p", true, 3}), "detached 3 hooks; no connection is limited any more\n");
   EXPECT_EQ(nlohmann::json::parse(detach_json({"/p", true, 3})),
             (nlohmann::json{{"pin_dir", "/p"}, {"was_there", true}, {"hooks", 3}}));
+  EXPECT_EQ(detach_text({"/p", true, 3, {"/a", "/b"}}),
+            "detached 3 hooks, also in /a and /b; no connection is limited any more\n");
+  EXPECT_EQ(nlohmann::json::parse(detach_json({"/p", true, 3, {"/a"}})).at("former"),
+            nlohmann::json({"/a"}));
 }
 
 constexpr auto kRequired = kernel::Requirement::Level::kRequired;

@@ -38,7 +38,10 @@ class ServiceManagerTest : public testing::Test {
   void TearDown() override { clear_environment(); }
 
   static void clear_environment() {
-    for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) unsetenv(name);
+    for (const char* name :
+         {"NOTIFY_SOCKET", "RUNTIME_DIRECTORY", "WATCHDOG_USEC", "WATCHDOG_PID"}) {
+      unsetenv(name);
+    }
   }
 
   ServiceManager connected() const {
@@ -115,6 +118,14 @@ TEST_F(ServiceManagerTest, ASocketThatNobodyHasIsAnError) {
   const auto told = manager.ready("x");
   ASSERT_FALSE(told);
   EXPECT_THAT(told.error().message, HasSubstr("NOTIFY_SOCKET"));
+}
+
+TEST_F(ServiceManagerTest, TellsTheFirstRuntimeDirectory) {
+  EXPECT_EQ(connected().runtime_directory(), std::nullopt);
+  setenv("RUNTIME_DIRECTORY", "/run/headgate", 1);
+  EXPECT_EQ(connected().runtime_directory(), "/run/headgate");
+  setenv("RUNTIME_DIRECTORY", "/run/headgate:/run/other", 1);
+  EXPECT_EQ(connected().runtime_directory(), "/run/headgate");
 }
 
 TEST_F(ServiceManagerTest, PingsTwiceInTheTimeThatItWaits) {
