@@ -70,14 +70,17 @@ std::string reload_text(const control::v1::ReloadResponse& reload, Colour colour
   text += "generation " + std::to_string(reload.generation()) + " in force (took " +
           readable(std::chrono::microseconds(reload.took_us()));
   if (reload.rekeyed() > 0) text += ", " + count_of(reload.rekeyed(), "connection") + " re-keyed";
-  return text + ")\n";
+  text += ")\n";
+  for (const std::string& warning : reload.warnings()) text += "warning: " + safe(warning) + "\n";
+  return text;
 }
 
 std::string reload_json(const control::v1::ReloadResponse& reload) {
   return dump({{"generation", reload.generation()},
                {"changes", to_json(reload.changes())},
                {"rekeyed", reload.rekeyed()},
-               {"took_us", reload.took_us()}});
+               {"took_us", reload.took_us()},
+               {"warnings", reload.warnings()}});
 }
 
 std::string diff_text(const control::v1::DiffResponse& diff, Colour colour) {

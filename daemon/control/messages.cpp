@@ -106,6 +106,7 @@ void fill(v1::ReloadResponse* message, const manage::ReloadReport& report) {
   for (const config::Change& change : report.changes) fill(message->add_changes(), change);
   message->set_rekeyed(report.rekeyed);
   message->set_took_us(static_cast<std::uint64_t>(report.took.count()));
+  for (const std::string& warning : report.warnings) message->add_warnings(warning);
 }
 
 void fill(v1::VerifyResponse* message, const manage::VerifyReport& report) {

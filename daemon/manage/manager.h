@@ -24,6 +24,7 @@ struct ReloadReport {
   std::vector<config::Change> changes;
   std::uint64_t rekeyed = 0;  // live connections that are counted elsewhere than before
   std::chrono::microseconds took{0};
+  std::vector<std::string> warnings;  // what is in force otherwise than it says: a sentence each
 };
 
 struct DenyEntry {

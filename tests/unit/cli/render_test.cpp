@@ -62,6 +62,15 @@ TEST(Reload, TellsOfNothingAndOfReKeying) {
       reload_json(reload_of(Change::NEEDS_RESTART, "", "tables.clients", "1", "2")));
   EXPECT_EQ(json["generation"], 7);
   EXPECT_EQ(json["changes"][0]["kind"], "needs_restart");
+  EXPECT_EQ(json["warnings"], nlohmann::json::array());
+}
+
+TEST(Reload, TellsOfWarnings) {
+  control::v1::ReloadResponse reload;
+  reload.add_warnings("refusals in web get a reset");
+  EXPECT_THAT(reload_text(reload, kPlain), HasSubstr(")\nwarning: refusals in web get a reset\n"));
+  EXPECT_EQ(nlohmann::json::parse(reload_json(reload))["warnings"][0],
+            "refusals in web get a reset");
 }
 
 control::v1::ExplainResponse refused() {

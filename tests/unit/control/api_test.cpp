@@ -84,13 +84,16 @@ TEST_F(Api, ReloadTellsTheDifference) {
                                          {Kind::kChanged, "web", "mode", "monitor", "enforce"},
                                          {Kind::kNeedsRestart, "", "tables.clients", "1", "2"}},
                                         12,
-                                        std::chrono::microseconds(3000)};
+                                        std::chrono::microseconds(3000),
+                                        {"refusals in a get a reset"}};
   v1::ReloadResponse response;
   const Method<v1::ReloadRequest, v1::ReloadResponse> method = &Stub::Reload;
   ASSERT_TRUE(call(method, v1::ReloadRequest(), &response).ok());
   EXPECT_EQ(response.generation(), 7U);
   EXPECT_EQ(response.rekeyed(), 12U);
   EXPECT_EQ(response.took_us(), 3000U);
+  ASSERT_EQ(response.warnings_size(), 1);
+  EXPECT_EQ(response.warnings(0), "refusals in a get a reset");
   ASSERT_EQ(response.changes_size(), 4);
   EXPECT_EQ(response.changes(0).kind(), v1::Change::ADDED);
   EXPECT_EQ(response.changes(1).kind(), v1::Change::REMOVED);
