@@ -62,7 +62,11 @@ std::vector<runtime::Capability> lasting_capabilities(const config::Config& conf
   const bool enters_others =
       config.netns != config::Namespaces{{"self"}, false, config.netns.share_counts};
   if (enters_others) lasting.push_back(Capability::kSysAdmin);
-  if (config.netns.is_all) lasting.push_back(Capability::kSysPtrace);
+  const auto is_process = [](const std::string& path) { return path.rfind("/proc/", 0) == 0; };
+  const auto& paths = config.netns.paths;
+  if (config.netns.is_all || std::any_of(paths.begin(), paths.end(), is_process)) {
+    lasting.push_back(Capability::kSysPtrace);
+  }
   return lasting;
 }
 

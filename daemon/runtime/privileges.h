@@ -20,7 +20,8 @@ namespace headgate::runtime {
 //   kSysAdmin    stays unless `netns` is `self` alone: setns(2) into the others, for the sockets
 //                of replies, and when they come later. Else only at start: BPF_MAP_GET_FD_BY_ID,
 //                by which a start takes over the inner maps of the one before.
-//   kSysPtrace   stays only for `netns: all`: /proc/PID/ns/net of other users' processes.
+//   kSysPtrace   stays only for `netns: all` and paths below /proc: /proc/PID/ns/net is looked at
+//                again and again.
 //   kSetPcap     at start: to take capabilities out of the bounding set. The drop is its end.
 //
 // No capability for files: they belong to root, as whom the daemon runs. docs/operations.md has
