@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "daemon/kernel/listener_fds.h"
-
 namespace headgate::kernel {
 
 Result<std::unique_ptr<LimitedNamespace>> LimitedNamespace::open(
@@ -27,15 +25,6 @@ Result<std::unique_ptr<LimitedNamespace>> LimitedNamespace::open(
   auto killer = SocketKiller::open(*netns);
   if (!killer) return tl::unexpected(killer.error());
   made->killer_ = std::move(*killer);
-
-  auto listeners = DropListeners::open(*netns);
-  if (!listeners) return tl::unexpected(listeners.error());
-  made->drop_listeners = std::move(*listeners);
-  const std::uint32_t place = id.place * HG_LISTENERS + HG_DROP_LISTENERS;
-  const ListenerFds fds{made->drop_listeners.ipv4.get(), made->drop_listeners.ipv6.get()};
-  if (auto set = set_listeners(owner.maps.listeners, place, fds); !set) {
-    return tl::unexpected(set.error());
-  }
   made->netns = std::move(netns);
   return made;
 }

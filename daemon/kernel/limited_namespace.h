@@ -10,7 +10,6 @@
 #include "bpf/abi.h"
 #include "common/result.h"
 #include "daemon/kernel/cgroup.h"
-#include "daemon/kernel/drop_listeners.h"
 #include "daemon/kernel/netns.h"
 #include "daemon/kernel/programs.h"
 #include "daemon/kernel/socket_killer.h"
@@ -25,7 +24,6 @@ struct LimitedNamespace {
   hg_namespace id{};
   Programs gate;  // `admit`, loaded for this namespace
   SocketList sockets;
-  DropListeners drop_listeners;
 
   // Opens all that is needed in the namespace; attaches nothing.
   static Result<std::unique_ptr<LimitedNamespace>> open(

@@ -113,13 +113,11 @@ Result<void> Limiter::take_over(const std::vector<NamedNamespace>& namespaces,
 
   if (auto attached = attach_counting(); !attached) return attached;
   const bool is_recount_due = kernel.slots.is_recount_due();
-  const bool has_dropped = drop_foreign_namespaces(namespaces);
+  bool has_dropped = drop_foreign_namespaces(namespaces, true);
   for (const NamedNamespace& wanted : namespaces) {
-    if (auto added = add_namespace(wanted); !added) return added;
+    if (auto added = add_namespace(wanted); !added && !wanted.is_optional) return added;
   }
-  // Of a daemon that was killed while it counted anew; or, with shared counts, of namespaces that
-  // are limited no more.
-  if (is_recount_due || (has_dropped && kernel.settings.shares_counts)) {
+  if (is_recount_due) {  // an earlier daemon was killed while it counted anew
     if (auto forgotten = forget_stale_entries(); !forgotten) return forgotten;
   }
   const auto changed = change(*policy);
@@ -128,7 +126,8 @@ Result<void> Limiter::take_over(const std::vector<NamedNamespace>& namespaces,
   if (is_recount_due && changed->rekeyed == 0) {
     if (auto counted = rekey(); !counted) return tl::unexpected(counted.error());
   }
-  return {};
+  has_dropped |= drop_foreign_namespaces(namespaces, false);
+  return has_dropped && kernel.settings.shares_counts ? forget_stale_entries() : Result<void>{};
 }
 
 // Nothing of this is pinned before all of it is in force: a start that is killed leaves nothing.
@@ -148,11 +147,11 @@ Result<void> Limiter::build(const std::vector<NamedNamespace>& namespaces, const
   }
   if (auto attached = attach_counting(); !attached) return attached;
   // The namespaces are known from here on: what connects in them is counted.
-  std::vector<std::shared_ptr<LimitedNamespace>> opened;
   for (const NamedNamespace& wanted : namespaces) {
-    auto limited = open_namespace(wanted);
-    if (!limited) return tl::unexpected(limited.error());
-    opened.push_back(std::move(*limited));
+    if (auto opened = open_namespace(wanted); !opened) {
+      if (!wanted.is_optional) return tl::unexpected(opened.error());
+      drop_namespace(wanted.netns->cookie());
+    }
   }
   (void)hook_groups(
       find_groups(*kernel.policy));  // the manager tries again, and says what is wrong
@@ -160,8 +159,14 @@ Result<void> Limiter::build(const std::vector<NamedNamespace>& namespaces, const
   if (auto counted = recount(); !counted) {
     return fail("cannot count the connections that are already open", counted.error());
   }
-  for (const auto& limited : opened) {
-    if (auto gated = attach_gate(*limited); !gated) return gated;
+  for (const NamedNamespace& wanted : namespaces) {
+    const std::uint64_t cookie = wanted.netns->cookie();
+    const auto limited = kernel.find(cookie);
+    if (!limited) continue;
+    if (auto gated = attach_gate(*limited); !gated) {
+      if (!wanted.is_optional) return gated;
+      drop_namespace(cookie);
+    }
   }
   auto state = kernel.pins.begin();
   if (!state) return tl::unexpected(state.error());

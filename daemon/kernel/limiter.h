@@ -85,6 +85,7 @@ struct Penalised {
 struct NamedNamespace {
   std::string name;
   std::shared_ptr<const NetworkNamespace> netns;
+  bool is_optional = false;  // start() does without it if it cannot be limited
 };
 
 // A group whose sockets' ports a rule covers.
@@ -146,9 +147,10 @@ class Limiter {
   // each program is replaced in its place, counts go on, and then the policy changes as by
   // change(). Otherwise makes everything anew beside it: writes the policy, attaches the hooks,
   // counts the connections that are open, and when all of that is in force takes its place.
-  // On error what was in force stays in force.
-  // Errors: kPermissionDenied (which capability), kUnsupported, kInternal; the message ends with
-  // what the kernel said.
+  // On error what was in force stays in force; of namespaces that are limited no more, those whose
+  // places others need have gone. An optional one that cannot be limited is left out: see
+  // namespaces(). Errors: kPermissionDenied (which capability), kUnsupported, kInternal; the
+  // message ends with what the kernel said.
   static Result<Limiter> start(PinDirectory pins, const LimiterSettings& settings,
                                const std::vector<NamedNamespace>& namespaces,
                                const Compile& compile, const FindGroups& find_groups);
@@ -189,8 +191,9 @@ class Limiter {
   std::shared_ptr<const policy::Policy> policy() const;
   std::uint64_t generation() const;
 
-  // The sockets of reply `number`, before a policy uses it. The kernel forgets them when they
-  // close.
+  // The sockets for `on_limit: drop`, and those of reply `number`, before a policy uses them. The
+  // kernel forgets them when they close; without them it resets.
+  Result<void> set_drop_listeners(std::uint64_t netns_cookie, const ListenerFds& listeners);
   Result<void> set_reply_listeners(std::uint64_t netns_cookie, std::uint32_t number,
                                    const ListenerFds& listeners);
 
@@ -262,7 +265,7 @@ class Limiter {
   Result<std::shared_ptr<LimitedNamespace>> open_namespace(const NamedNamespace& wanted);
   Result<void> begin_namespace(const NamedNamespace& added, bool is_new);
   Result<void> attach_gate(const LimitedNamespace& limited);
-  bool drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted);
+  bool drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted, bool only_in_the_way);
   Result<void> forget_namespace(std::uint32_t number);
   Result<void> hook_group(const GroupCgroup& wanted);
   Result<void> hook_groups(const std::vector<GroupCgroup>& groups);

@@ -23,6 +23,13 @@ void forget_rates(hg_totals& totals) {
 
 }  // namespace
 
+Result<void> Limiter::set_drop_listeners(std::uint64_t netns_cookie, const ListenerFds& listeners) {
+  const auto limited = kernel_->find(netns_cookie);
+  if (!limited) return fail(ErrorCode::kNotFound, "that network namespace is not limited");
+  const std::uint32_t place = limited->id.place * HG_LISTENERS + HG_DROP_LISTENERS;
+  return set_listeners(kernel_->limiter->maps.listeners, place, listeners);
+}
+
 Result<void> Limiter::set_reply_listeners(std::uint64_t netns_cookie, std::uint32_t number,
                                           const ListenerFds& listeners) {
   const auto limited = kernel_->find(netns_cookie);

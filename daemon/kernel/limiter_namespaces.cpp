@@ -181,17 +181,24 @@ Result<void> Limiter::forget_entries_of(std::uint32_t number) {
   return run_on(kernel_->limiter->progs.forget, sockets);
 }
 
-// Of an earlier daemon: those that are wanted no more. First, so that their places are free.
-// Returns whether there are any.
-bool Limiter::drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted) {
+// Of an earlier daemon, those that are wanted no more: all, or as many as have places that are
+// needed. Returns whether there were any.
+bool Limiter::drop_foreign_namespaces(const std::vector<NamedNamespace>& wanted,
+                                      bool only_in_the_way) {
   const auto known = read_namespaces(kernel_->limiter->maps.namespaces);
   if (!known) return false;
   bool are_any = false;
   std::set<std::uint64_t> ours;
-  for (const NamedNamespace& one : wanted) ours.insert(one.netns->cookie());
+  std::size_t taken = known->size();
+  for (const NamedNamespace& one : wanted) {
+    const std::uint64_t cookie = one.netns->cookie();
+    if (ours.insert(cookie).second && known->count(cookie) == 0) ++taken;
+  }
   for (const auto& [cookie, one] : *known) {
+    if (only_in_the_way && taken <= kernel_->settings.tables.namespaces) break;
     if (ours.count(cookie) > 0) continue;
     drop_namespace(cookie);
+    --taken;
     are_any = true;
   }
   return are_any;

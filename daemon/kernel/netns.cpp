@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <system_error>
 
 #include <cerrno>
@@ -34,6 +35,9 @@ Result<NetworkNamespace> NetworkNamespace::open(const std::string& path) {
   netns.is_own_ = path == "self";
   netns.fd_.reset(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!netns.fd_) return fail_errno("cannot open network namespace " + file, errno);
+  struct stat status {};
+  if (fstat(netns.fd_.get(), &status) != 0) return fail_errno("cannot look at " + file, errno);
+  netns.inode_ = status.st_ino;
   Result<void> inside = netns.run_inside([&netns]() -> Result<void> {
     Result<std::uint64_t> cookie = read_cookie();
     if (!cookie) return tl::unexpected(cookie.error());

@@ -19,6 +19,7 @@ class NetworkNamespace {
 
   int fd() const { return fd_.get(); }
   std::uint64_t cookie() const { return cookie_; }  // as bpf_get_netns_cookie() returns it
+  std::uint64_t inode() const { return inode_; }    // that of no other, as long as this is open
 
   // Runs `work` inside the namespace and waits for it; on a thread of its own unless it is the
   // process's own namespace. What `work` creates
@@ -28,6 +29,7 @@ class NetworkNamespace {
  private:
   UniqueFd fd_;
   std::uint64_t cookie_ = 0;
+  std::uint64_t inode_ = 0;
   bool is_own_ = false;  // all threads of the process are in it
 };
 

@@ -53,7 +53,8 @@ Result<std::unique_ptr<LiveManager>> LiveManager::start(
     const std::function<Result<void>()>& on_loaded) {
   std::unique_ptr<LiveManager> manager(new LiveManager);
   const config::Config& config = source.config;
-  auto namespaces = manager->open_namespaces(config.netns, config.tables.namespaces);
+  manager->namespaces_ = NamespaceFollower(config.netns, config.tables.namespaces);
+  auto namespaces = manager->namespaces_.open();
   if (!namespaces) return tl::unexpected(namespaces.error());
   const auto compile =
       [&source](const policy::Numbers& former) -> Result<std::shared_ptr<const policy::Policy>> {
@@ -69,6 +70,7 @@ Result<std::unique_ptr<LiveManager>> LiveManager::start(
       });
   if (!limiter) return tl::unexpected(limiter.error());
   manager->limiter_ = std::make_unique<kernel::Limiter>(std::move(*limiter));
+  manager->namespaces_.begin(*manager->limiter_);
   manager->in_force_ =
       std::make_shared<const InForce>(InForce{config, manager->limiter_->policy(), nullptr});
   Result<void> begun = on_loaded();
@@ -96,8 +98,10 @@ Result<void> LiveManager::begin(const config::Config& config) {
       config.max_replies, [this](const reply::Refused& refused) { return when_again(refused); });
   if (!replies) return tl::unexpected(replies.error());
   replies_ = std::make_unique<reply::ReplyServer>(std::move(*replies));
+  sockets_ = std::make_unique<RefusalSockets>(*limiter_, *replies_);
+  sockets_->open(*in_force_->policy, RefusalSockets::Retry::kAtOnce);
   complain(group_complaint_, follow_groups());
-  return open_replies(*in_force_->policy);
+  return {};
 }
 
 LiveManager::~LiveManager() {
@@ -121,54 +125,6 @@ std::string LiveManager::rule_name(policy::RuleId id) const {
 
 // Changes. The caller of the private ones holds changes_.
 
-Result<void> LiveManager::open_reply(const kernel::NamedNamespace& netns,
-                                     const config::Reply& reply, std::uint32_t number) {
-  const auto key = std::pair(netns.netns->cookie(), number);
-  if (open_replies_.count(key) > 0) return {};
-  reply::Listeners listeners;
-  auto opened = netns.netns->run_inside([&listeners]() -> Result<void> {
-    auto found = reply::open_listeners();
-    if (!found) return tl::unexpected(found.error());
-    listeners = std::move(*found);
-    return {};
-  });
-  if (!opened) return opened;
-  const kernel::ListenerFds fds{listeners.ipv4.get(), listeners.ipv6.get()};
-  const std::uint32_t slot = ++last_reply_slot_;
-  // The server first: once the kernel knows them, clients come.
-  auto added = replies_->add(slot, reply, std::move(listeners));
-  if (!added) return added;
-  if (auto set = limiter_->set_reply_listeners(key.first, number, fds); !set) {
-    replies_->remove(slot);
-    return set;
-  }
-  open_replies_[key] = slot;
-  return {};
-}
-
-Result<void> LiveManager::open_replies(const policy::Policy& policy) {
-  for (const kernel::NamedNamespace& netns : limiter_->namespaces()) {
-    for (const auto& [reply, number] : policy.numbers.replies) {
-      if (auto opened = open_reply(netns, reply, number); !opened) return opened;
-    }
-  }
-  return {};
-}
-
-// Those that the policy does not use, or whose namespace is limited no more.
-void LiveManager::close_replies(const policy::Policy& policy) {
-  std::set<std::uint64_t> limited;
-  for (const auto& netns : limiter_->namespaces()) limited.insert(netns.netns->cookie());
-  std::set<std::uint32_t> used;
-  for (const auto& [reply, number] : policy.numbers.replies) used.insert(number);
-  std::erase_if(open_replies_, [&](const auto& open) {
-    const auto& [cookie, number] = open.first;
-    if (limited.count(cookie) > 0 && used.count(number) > 0) return false;
-    replies_->remove(open.second);
-    return true;
-  });
-}
-
 Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy policy,
                                                Clock::time_point begin) {
   const auto now = in_force();
@@ -176,13 +132,10 @@ Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy polic
   report.changes = config::difference(now->config, next.config);
   keep_fixed(now->config, next.config);
   const auto compiled = std::make_shared<const policy::Policy>(std::move(policy));
-  if (auto opened = open_replies(*compiled); !opened) {
-    close_replies(*now->policy);
-    return tl::unexpected(opened.error());
-  }
+  sockets_->open(*compiled, RefusalSockets::Retry::kAtOnce);
   const auto changed = limiter_->change(compiled);
   if (!changed) {
-    close_replies(*now->policy);
+    sockets_->close_unused(*now->policy);
     return tl::unexpected(changed.error());
   }
   if (changed->rekey_error) must_rekey_ = true;
@@ -190,11 +143,12 @@ Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy polic
     const std::lock_guard lock(pointers_);
     in_force_ = std::make_shared<const InForce>(InForce{next.config, compiled, now->policy});
   }
-  close_replies(*compiled);
+  sockets_->close_unused(*compiled);
   complain(group_complaint_, follow_groups());
   source_ = std::move(next);
   report.generation = changed->generation;
   report.rekeyed = changed->rekeyed;
+  report.warnings = sockets_->missing();
   report.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
   return report;
 }

@@ -17,6 +17,8 @@
 #include "daemon/manage/deny_book.h"
 #include "daemon/manage/group_finder.h"
 #include "daemon/manage/manager.h"
+#include "daemon/manage/namespace_follower.h"
+#include "daemon/manage/refusal_sockets.h"
 #include "daemon/manage/source.h"
 #include "daemon/reply/reply_server.h"
 
@@ -85,15 +87,8 @@ class LiveManager final : public Manager {
   Result<policy::Policy> compile(const Source& source) const;
   Result<ReloadReport> put_in_force(Source next, policy::Policy policy, Clock::time_point begin);
   Result<ReloadReport> put_settings(Source next, bool persist);
-  Result<void> open_replies(const policy::Policy& policy);
-  Result<void> open_reply(const kernel::NamedNamespace& netns, const config::Reply& reply,
-                          std::uint32_t number);
-  void close_replies(const policy::Policy& policy);
-  Result<std::vector<kernel::NamedNamespace>> open_namespaces(const config::Namespaces& wanted,
-                                                              std::size_t at_most);
   Result<void> begin(const config::Config& config);
   static void complain(std::string& last, const Result<void>& done);
-  Result<void> follow_namespaces();
   Result<void> follow_groups();
   Result<void> follow(const DenyBook::Orders& orders);
   Result<EvictReport> close(const std::vector<hg_live>& connections);
@@ -115,13 +110,8 @@ class LiveManager final : public Manager {
   bool must_rekey_ = false;                   // connections have to be counted anew
   std::atomic<std::size_t> denied_count_{0};  // entries of the book
   mutable std::mutex book_;                   // guards deny_book_; held for an instant
-  // The sockets of replies: the namespace's cookie, the reply's number, and the server's own name
-  // for them.
-  std::map<std::pair<std::uint64_t, std::uint32_t>, std::uint32_t> open_replies_;
-  std::uint32_t last_reply_slot_ = 0;
-  std::map<std::uint64_t, std::uint64_t> followed_;  // namespaces: cookies by inode
-  std::set<std::uint64_t> missing_;                  // inodes that were not found last time
-  std::string namespace_complaint_;                  // said last: not again every second
+  NamespaceFollower namespaces_;
+  std::string namespace_complaint_;  // said last: not again every second
   std::string group_complaint_;
   GroupFinder group_finder_;
 
@@ -131,6 +121,7 @@ class LiveManager final : public Manager {
   std::map<std::string, std::uint64_t> count_drift_;  // by rule, as the last check found it
 
   std::unique_ptr<reply::ReplyServer> replies_;  // asks the limiter: gone before it
+  std::unique_ptr<RefusalSockets> sockets_;      // guarded by changes_
 };
 
 }  // namespace headgate::manage

@@ -8,20 +8,12 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon/kernel/address.h"
-#include "daemon/kernel/namespace_finder.h"
 #include "daemon/manage/live_manager.h"
 
 namespace headgate::manage {
 namespace {
 
 constexpr std::size_t kLoggedDrift = 20;
-
-Result<kernel::NamedNamespace> open(const kernel::FoundNamespace& found) {
-  auto netns = kernel::NetworkNamespace::open(found.path);
-  if (!netns) return tl::unexpected(netns.error());
-  return kernel::NamedNamespace{
-      found.name, std::make_shared<const kernel::NetworkNamespace>(std::move(*netns))};
-}
 
 }  // namespace
 
@@ -33,72 +25,6 @@ void LiveManager::complain(std::string& last, const Result<void>& done) {
   last = now;
 }
 
-// At the start. One that is named and not there yet is followed, like one that goes and comes
-// again; but if there is none at all, that is a mistake.
-Result<std::vector<kernel::NamedNamespace>> LiveManager::open_namespaces(
-    const config::Namespaces& wanted, std::size_t at_most) {
-  std::vector<kernel::NamedNamespace> namespaces;
-  for (const kernel::FoundNamespace& found : kernel::find_namespaces(wanted)) {
-    // follow_namespaces() says so, and lets in who fits when others have gone.
-    if (wanted.is_all && namespaces.size() == at_most) break;
-    auto opened = open(found);
-    if (!opened && wanted.is_all) continue;  // it has just gone
-    if (!opened) return tl::unexpected(opened.error());
-    followed_[found.inode] = opened->netns->cookie();
-    namespaces.push_back(*std::move(opened));
-  }
-  for (const std::string& path : wanted.paths) {
-    const auto is_it = [&path](const auto& netns) { return netns.name == path; };
-    if (std::any_of(namespaces.begin(), namespaces.end(), is_it)) continue;
-    const auto missing = kernel::NetworkNamespace::open(path);
-    if (missing) continue;  // it has another name, too, or has just come
-    if (namespaces.empty()) return tl::unexpected(missing.error());
-    spdlog::warn("{}: it is limited as soon as it is there", missing.error().to_string());
-  }
-  return namespaces;
-}
-
-// The caller holds changes_.
-Result<void> LiveManager::follow_namespaces() {
-  const auto now = in_force();
-  std::set<std::uint64_t> there;
-  Result<void> done;
-  bool has_changed = false;
-  for (const kernel::FoundNamespace& found : kernel::find_namespaces(now->config.netns)) {
-    there.insert(found.inode);
-    if (followed_.count(found.inode) > 0) continue;
-    auto opened = open(found);
-    if (!opened) continue;  // it has just gone
-    if (auto added = limiter_->add_namespace(*opened); !added) {
-      done = added;
-      continue;
-    }
-    spdlog::info("network namespace {} is limited from now on", found.name);
-    followed_[found.inode] = opened->netns->cookie();
-    has_changed = true;
-  }
-  std::set<std::uint64_t> missing;
-  for (auto followed = followed_.begin(); followed != followed_.end();) {
-    const auto [inode, cookie] = *followed;
-    if (there.count(inode) > 0) {
-      ++followed;
-    } else if (missing_.count(inode) == 0) {
-      missing.insert(inode);  // it may be moving from a process to a name
-      ++followed;
-    } else {
-      limiter_->remove_namespace(cookie);
-      spdlog::info("network namespace netns:[{}] has gone", inode);
-      followed = followed_.erase(followed);
-      has_changed = true;
-    }
-  }
-  missing_ = std::move(missing);
-  if (!has_changed) return done;
-  close_replies(*now->policy);
-  if (auto opened = open_replies(*now->policy); !opened) return opened;
-  return done;
-}
-
 // The caller holds changes_.
 Result<void> LiveManager::follow_groups() {
   return limiter_->follow_groups(group_finder_.find(*in_force()->policy));
@@ -107,7 +33,10 @@ Result<void> LiveManager::follow_groups() {
 void LiveManager::follow_host() {
   const std::unique_lock lock(changes_, std::try_to_lock);
   if (!lock) return;  // the next one will do
-  complain(namespace_complaint_, follow_namespaces());
+  complain(namespace_complaint_, namespaces_.follow(*limiter_));
+  const auto now = in_force();
+  sockets_->close_unused(*now->policy);
+  sockets_->open(*now->policy, RefusalSockets::Retry::kAfterPause);
   complain(group_complaint_, follow_groups());
 }
 

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 
 #include "tests/kernel/support.h"
@@ -197,6 +198,46 @@ TEST_P(RefusedStep, OfAFirstStartLeavesNothing) {
     EXPECT_TRUE(admitted(lab.client(0), lab.server_ipv4(kPort))) << "step " << fault.step;
   }
   EXPECT_GT(failed, 0);
+}
+
+// Until the new policy is in force, a namespace that it has no place for is still limited.
+TEST(LesserTakeOver, WhateverStepIsRefusedBothNamespacesAreLimited) {
+  const Lab lab;
+  const Lab other;
+  const Server server(lab.server(), lab.server_ipv4(kPort));
+  const Server other_server(other.server(), other.server_ipv4(kPort));
+  const std::string one = lab.server().network().path();
+  const std::string both = "[" + one + ", " + other.server().network().path() + "]";
+  Headgated headgated(lab.server(), web_rule("per_client: " + std::to_string(kLimit)),
+                      {.netns = both});
+  const auto held = hold(lab.client(0), lab.server_ipv4(kPort), kLimit);
+  const auto held_other = hold(other.client(0), other.server_ipv4(kPort), kLimit);
+  headgated.kill();
+  const std::string config = read_file(headgated.config_path());
+  std::string changed = config;
+  changed.replace(changed.find(both), both.size(), one);
+  int told = 0;
+  Fault fault{kKernelCalls, "error=ENOMEM"};
+  const int stride = stride_of(fault);
+  // From when the programs are loaded, about, until the new policy is in force.
+  constexpr int kFirst = 140;
+  constexpr int kLast = 190;
+  for (fault.step = kFirst + getpid() % stride; fault.step <= kLast; fault.step += stride) {
+    std::ofstream(headgated.config_path()) << changed;
+    const Outcome outcome = start_with(fault, HEADGATED_PROGRAM, headgated);
+    if (outcome.is_ready) {  // it does without that one
+      std::ofstream(headgated.config_path()) << config;
+      headgated.start();
+      headgated.kill();
+      continue;
+    }
+    ++told;
+    for (const Lab* each : {&lab, &other}) {
+      ASSERT_TRUE(refused(each->client(0), each->server_ipv4(kPort)))
+          << fault.step << ": " << outcome.output;
+    }
+  }
+  EXPECT_GT(told, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(With, RefusedStep,
