@@ -26,6 +26,9 @@
 /* Groups of processes (cgroups) that a rule covers: numbers 1 .. HG_MAX_GROUPS - 1. */
 #define HG_MAX_GROUPS 256
 
+/* Network interfaces that the front line is on: numbers 0 .. HG_MAX_INTERFACES - 1. */
+#define HG_MAX_INTERFACES 64
+
 /* "No limit" for limits of connections. A limit of 0 refuses everything. */
 #define HG_NO_LIMIT 0xffffffffU
 
@@ -87,9 +90,11 @@ HG_SIZE_IS(struct hg_namespace, 8);
  * Map `control`, one entry.
  */
 #define HG_POLICY_SLOTS 8
+#define HG_ANY_DENIED 1U
+#define HG_ANY_DENIED_HARD 2U /* one with HG_DENIED_HARD */
 struct hg_control {
 	__u32 slot;
-	__u32 denied;           /* is there any entry in map `denied`? */
+	__u32 denied;           /* HG_ANY_...: what operators have denied */
 	__u32 max_replies;      /* connections that are being answered at once */
 	__u32 is_recount_due;   /* 1: counting connections anew has begun and not ended */
 	__u64 generation;       /* of the policy, for people: counts from 1 */
@@ -97,8 +102,9 @@ struct hg_control {
 	__u64 recount_until_ns; /* CLOCK_MONOTONIC; until then counts are not judged by */
 	__u64 netns_cookie;     /* of the first namespace: saves looking it up */
 	struct hg_namespace netns;
+	__u64 denials; /* changes whenever that has changed */
 };
-HG_SIZE_IS(struct hg_control, 56);
+HG_SIZE_IS(struct hg_control, 64);
 
 enum hg_count_half_open {
 	HG_HALF_OPEN_NONE = 0,   /* limits count established connections only */
@@ -156,8 +162,10 @@ HG_SIZE_IS(struct hg_rule, 152);
 
 /* Map `ports`, indexed by slot * 65536 + local port: what a bare port means. */
 struct hg_port {
-	__u32 rule;          /* for any local address not found in `prefixes`; HG_NO_RULE: none */
-	__u32 has_addresses; /* 1: some HG_PREFIX_LISTEN entry names this port */
+	__u16 rule;          /* for any local address not found in `prefixes`; HG_NO_RULE: none */
+	__u16 has_addresses; /* 1: some HG_PREFIX_LISTEN entry names this port */
+	__u16 udp_rule;      /* the same for UDP, that is, for QUIC */
+	__u16 has_udp_addresses;
 };
 HG_SIZE_IS(struct hg_port, 8);
 
@@ -181,14 +189,16 @@ HG_SIZE_IS(struct hg_listening, 8);
 #define HG_LISTENING_MAX 65536
 
 /*
- * Maps `prefixes` (LPM tries, one a slot) and `denied` (LPM trie). prefix_bits counts from
- * `selector` on: HG_PREFIX_FIXED_BITS plus the length of the prefix in its own family.
+ * Maps `prefixes` (LPM tries, one a slot), `denied` (LPM trie) and `denied_hosts` (hash).
+ * prefix_bits counts from `selector` on: HG_PREFIX_FIXED_BITS plus the length of the prefix in its
+ * own family.
  */
 enum hg_prefix_kind {
 	HG_PREFIX_LISTEN = 1,   /* local addresses; selector: local port */
 	HG_PREFIX_OVERRIDE = 2, /* clients; selector: rule id */
 	HG_PREFIX_EXEMPT = 3,   /* clients exempt from every rule; selector: 0 */
 	HG_PREFIX_DENIED = 4,   /* clients; selector: 0 */
+	HG_PREFIX_LISTEN_UDP = 5,
 };
 
 struct hg_prefix_key {
@@ -211,12 +221,13 @@ struct hg_prefix {
 #define HG_FOR_GOOD 0xffffffffffffffffULL
 HG_SIZE_IS(struct hg_prefix, 56);
 
-/* Map `denied`: what operators have denied, outside the slots. */
+/* Maps `denied` and `denied_hosts`: what operators have denied, outside the slots. */
 struct hg_denied {
 	__u64 until_ns;    /* CLOCK_BOOTTIME; HG_FOR_GOOD: no end */
 	__u32 prefix_bits; /* of this entry's key */
-	__u32 padding;
+	__u32 flags;       /* HG_DENIED_... */
 };
+#define HG_DENIED_HARD 1U /* packets of established connections, too */
 HG_SIZE_IS(struct hg_denied, 16);
 
 /*
@@ -227,6 +238,53 @@ HG_SIZE_IS(struct hg_denied, 16);
 #define HG_REPLY_LISTENERS 2 /* + 2 * hg_rule.reply */
 #define HG_MAX_REPLIES 64    /* different ones */
 #define HG_LISTENERS (HG_REPLY_LISTENERS + 2 * HG_MAX_REPLIES)
+
+/* --- the front line: XDP ------------------------------------------------------------------------
+ */
+
+/*
+ * Map `links`: whose frames reach this namespace by an interface that the front line is on. Frames
+ * of any other VLAN, or to any other hardware address, are not ours to judge: they may belong to a
+ * bridge, or to a VLAN device in another namespace.
+ */
+struct hg_link_key {
+	__u32 interface; /* its number */
+	__u16 vlan[2];   /* ids of the tags, the outer one first; 0: none */
+};
+HG_SIZE_IS(struct hg_link_key, 8);
+
+struct hg_link {
+	__u32 index; /* of the device that has the addresses: itself, its master, a VLAN device */
+	__u8 mac[6]; /* of that device */
+	__u16 flags; /* HG_LINK_... */
+};
+#define HG_LINK_HIDES_TAGS 1U /* VLAN tags may be stripped before XDP: nothing is answered */
+#define HG_LINKS_MAX 4096
+HG_SIZE_IS(struct hg_link, 12);
+
+/* What the front line does with a packet: enum name, label (metrics), explanation. */
+#define HG_FRONT_VERDICTS(X)                                                                       \
+	X(HG_FRONT_PASS, "pass", "left to the kernel's own hooks")                                 \
+	X(HG_FRONT_DROP, "drop", "dropped without an answer")                                      \
+	X(HG_FRONT_RESET, "reset", "answered with a reset")                                        \
+	X(HG_FRONT_COOKIE, "cookie", "answered with a SYN cookie")
+
+enum hg_front_verdict {
+#define HG_FRONT_VERDICT_ENUM(name, label, text) name,
+	HG_FRONT_VERDICTS(HG_FRONT_VERDICT_ENUM)
+#undef HG_FRONT_VERDICT_ENUM
+	    HG_FRONT_VERDICT_END
+};
+
+/*
+ * Map `front_stats`, per CPU, indexed by the interface's number: packets that ask for a connection
+ * to a rule, and others of a client that is denied hard. Reason 0 (HG_ADMITTED): within the limits.
+ */
+#define HG_FRONT_REASONS 16
+struct hg_front_stats {
+	__u64 packets[HG_FRONT_VERDICT_END][HG_FRONT_REASONS];
+};
+HG_SIZE_IS(struct hg_front_stats, 512);
 
 /* --- kept for the daemon: no program looks at it ---------------------------------------------- */
 
@@ -437,10 +495,11 @@ struct hg_event_budget {
 	__u32 sent;
 	__u32 suppressed; /* since the last event sent */
 	__u64 suppressed_total;
-	__u64 lost; /* the ring buffer was full */
+	__u64 lost;    /* the ring buffer was full */
+	__u64 jiffies; /* when the clock was read last */
 };
 #define HG_EVENTS_PER_SECOND 64 /* per CPU; overshoot events are not limited */
-HG_SIZE_IS(struct hg_event_budget, 32);
+HG_SIZE_IS(struct hg_event_budget, 40);
 
 /* --- questions of the daemon ----------------------------------------------------------------- */
 

@@ -4,11 +4,11 @@
 #define HEADGATE_BPF_ADMIT_H
 
 #include "connection.h"
+#include "connections.h"
 #include "lookup_note.h"
-#include "penalty.h"
 #include "policy.h"
 #include "recent.h"
-#include "report.h"
+#include "refusal.h"
 
 /* The place in `listeners` that the rule's refused clients are sent to; HG_LISTENERS: none. */
 static __always_inline __u32 find_listener(const struct hg_rule *rule, __u32 family)
@@ -49,34 +49,13 @@ static __always_inline int refuse(struct bpf_sk_lookup *ctx, const struct visito
 				  enum hg_reason reason, const struct connection *connection)
 {
 	const struct hg_rule *rule = rule_of(visitor);
-	struct report report = {
-	    .type = HG_EVENT_REFUSED,
-	    .reason = reason,
-	    .action = HG_ACTION_NONE,
-	    .rule_id = visitor->rule_id,
-	};
+	enum hg_action action = HG_ACTION_NONE;
 
 	if (!rule) return SK_PASS;
-	if (!(rule->flags & HG_MONITOR)) report.action = steer(ctx, rule, connection->netns.place);
-	count_refused(visitor->rule_id, report.action, reason);
-	send_event(&report, connection);
-
-	__u32 penalty_seconds = note_refusal(visitor, reason);
-
-	if (penalty_seconds) {
-		struct report penalty = {
-		    .type = HG_EVENT_PENALTY,
-		    .reason = reason,
-		    .rule_id = visitor->rule_id,
-		    .seconds = penalty_seconds,
-		};
-
-		COUNT(visitor->rule_id, penalties);
-		send_event(&penalty, connection);
-	}
-	if (report.action == HG_ACTION_RESET) return SK_DROP;
-	note_lookup(connection,
-		    report.action == HG_ACTION_NONE ? LOOKUP_OVER_LIMIT : LOOKUP_STEERED);
+	if (!(rule->flags & HG_MONITOR)) action = steer(ctx, rule, connection->netns.place);
+	report_refusal(visitor, connection, reason, action);
+	if (action == HG_ACTION_RESET) return SK_DROP;
+	note_lookup(connection, action == HG_ACTION_NONE ? LOOKUP_OVER_LIMIT : LOOKUP_STEERED);
 	return SK_PASS;
 }
 

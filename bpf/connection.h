@@ -14,6 +14,7 @@ struct connection {
 	__u32 interface; /* that the socket is bound to, or 0; not known to sk_lookup */
 	__u64 netns_cookie;
 	struct hg_namespace netns;
+	__u32 is_udp; /* QUIC */
 };
 
 #define MAPPED_WORD bpf_htonl(0x0000ffff)

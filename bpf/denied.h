@@ -14,7 +14,22 @@
 struct denial {
 	__u64 until_ns; /* CLOCK_BOOTTIME, or HG_FOR_GOOD */
 	__u32 bits;     /* prefix_bits of its key; 0: there is none */
+	__u32 flags;    /* HG_DENIED_... */
 };
+
+/* Has `until_ns` come? It is in the clock that is `ahead_ns` of CLOCK_BOOTTIME. */
+static __always_inline bool has_ended(__u64 until_ns, __s64 ahead_ns)
+{
+	/* Reading the clock costs as much as all the rest. */
+	return until_ns != HG_FOR_GOOD && until_ns <= bpf_ktime_get_boot_ns() + ahead_ns;
+}
+
+static __always_inline struct denial denial_of(const struct hg_denied *entry)
+{
+	struct denial denial = {entry->until_ns, entry->prefix_bits, entry->flags};
+
+	return denial;
+}
 
 /* The most specific entry of operators that has not expired. */
 static __always_inline struct denial find_operators_denial(const struct hg_address *remote,
@@ -25,17 +40,14 @@ static __always_inline struct denial find_operators_denial(const struct hg_addre
 	if (!control->denied) return denial;
 
 	struct hg_prefix_key key = prefix_key(remote, HG_PREFIX_DENIED, 0);
-	__u64 now = bpf_ktime_get_boot_ns();
+	const struct hg_denied *host = bpf_map_lookup_elem(&denied_hosts, &key);
 
+	if (host && !has_ended(host->until_ns, 0)) return denial_of(host);
 	for (int i = 0; i < MAX_EXPIRED_IN_A_ROW; i++) {
 		const struct hg_denied *entry = bpf_map_lookup_elem(&denied, &key);
 
 		if (!entry) return denial;
-		if (entry->until_ns > now) {
-			denial.until_ns = entry->until_ns;
-			denial.bits = entry->prefix_bits;
-			return denial;
-		}
+		if (!has_ended(entry->until_ns, 0)) return denial_of(entry);
 		/* It has expired; a wider one may not have. */
 		if (entry->prefix_bits <= HG_PREFIX_FIXED_BITS) return denial;
 		key.prefix_bits = entry->prefix_bits - 1;
@@ -51,14 +63,13 @@ static __always_inline struct denial find_configured_denial(__u32 slot,
 	struct denial denial = {};
 	void *trie = bpf_map_lookup_elem(&prefixes, &slot);
 	struct hg_prefix_key key = prefix_key(remote, HG_PREFIX_DENIED, 0);
-	__u64 now = bpf_ktime_get_boot_ns() + control->wall_offset_ns;
 
 	if (!trie) return denial;
 	for (int i = 0; i < MAX_EXPIRED_IN_A_ROW; i++) {
 		const struct hg_prefix *entry = bpf_map_lookup_elem(trie, &key);
 
 		if (!entry) return denial;
-		if (entry->until_ns > now) {
+		if (!has_ended(entry->until_ns, control->wall_offset_ns)) {
 			denial.until_ns = entry->until_ns == HG_FOR_GOOD
 					      ? HG_FOR_GOOD
 					      : entry->until_ns - control->wall_offset_ns;
@@ -92,14 +103,16 @@ CHECKED_ONCE int find_denial(const struct visitor *visitor, const struct hg_addr
 }
 
 /* Nothing to look for is the usual case, and must cost nothing. */
-static __always_inline bool is_denied(const struct visitor *visitor, const struct hg_rule *rule,
+static __always_inline bool is_denied(struct visitor *visitor, const struct hg_rule *rule,
 				      const struct hg_address *remote)
 {
 	const struct hg_control *control = find_control();
 	struct denial denial = {};
 
 	if (!control || (!control->denied && !(rule->flags & HG_HAS_DENIED))) return false;
-	return find_denial(visitor, remote, &denial);
+	if (!find_denial(visitor, remote, &denial)) return false;
+	visitor->denied_until_ns = denial.until_ns;
+	return true;
 }
 
 static __always_inline bool is_on_penalty(const struct hg_rule *rule,

@@ -59,6 +59,7 @@ int admit(struct bpf_sk_lookup *ctx)
 	struct visitor visitor = {};
 	enum hg_reason reason = HG_ADMITTED;
 
+	if (is_asked(&connection)) return SK_PASS;
 	connection.netns_cookie = netns_cookie;
 	connection.netns.number = netns.number;
 	connection.netns.place = netns.place;

@@ -8,6 +8,9 @@
  * It also tells whether a handshake that completes has reserved a half-open slot: one that
  * completes by SYN cookie, or begins by Fast Open, has not, and its listener has just been looked
  * up. (The ACK of a queued request finds the request, and no lookup happens.)
+ *
+ * The front line asks the kernel for the listener of a SYN that it has judged already. That runs
+ * sk_lookup, too, which must not judge and count it again.
  */
 #ifndef HEADGATE_BPF_LOOKUP_NOTE_H
 #define HEADGATE_BPF_LOOKUP_NOTE_H
@@ -54,6 +57,22 @@ static __always_inline struct lookup_note *just_looked_up(const struct connectio
 	/* A note of an earlier packet of this connection, which nobody came to forget. */
 	if (bpf_ktime_get_coarse_ns() - note->noted_ns > NOTE_LIFETIME_NS) return NULL;
 	return note;
+}
+
+/* Around the question of the front line: is there a listener? 0 ends it. */
+static __always_inline void set_asked(__u32 ports)
+{
+	struct lookup_note *note = find_lookup_note();
+
+	if (note) note->asked = ports;
+}
+
+/* Does this look-up answer such a question? */
+static __always_inline bool is_asked(const struct connection *connection)
+{
+	const struct lookup_note *note = find_lookup_note();
+
+	return note && note->asked && note->asked == ports_of(connection);
 }
 
 static __always_inline void forget_lookup(struct lookup_note *note)

@@ -74,7 +74,18 @@ struct {
 	__type(value, struct hg_listening);
 } listening SEC(".maps");
 
-/* It changes at once, and is kept when the policy changes. */
+/*
+ * What operators have denied changes at once, and is kept when the policy changes. Networks are in
+ * a trie, single addresses in a hash: in a trie of a million each is some twenty steps away.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1048576); /* set by the daemon: tables.denied */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct hg_prefix_key);
+	__type(value, struct hg_denied);
+} denied_hosts SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 1048576); /* set by the daemon: tables.denied */
@@ -181,6 +192,8 @@ struct lookup_note {
 	__u32 ports;
 	__u32 verdict;  /* enum lookup_verdict */
 	__u64 noted_ns; /* CLOCK_MONOTONIC, coarse */
+	__u32 asked;    /* ports of the connection that the front line asks about; else 0 */
+	__u32 padding;
 };
 
 /* The connection whose listener this CPU has looked up last: see lookup_note.h. */
@@ -190,6 +203,75 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lookup_note);
 } lookup_notes SEC(".maps");
+
+/* --- the front line --------------------------------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HG_LINKS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct hg_link_key);
+	__type(value, struct hg_link);
+} links SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HG_MAX_INTERFACES);
+	__type(key, __u32); /* interface number */
+	__type(value, struct hg_front_stats);
+} front_stats SEC(".maps");
+
+/* A destination that SYNs have lately been found to be served at: see served.h. */
+struct served {
+	struct hg_address local;
+	__u16 port;
+	__u16 vlan[2];
+	__u16 is_udp;
+	__u32 interface; /* its number */
+	__u32 how;       /* enum served_how */
+	__u32 rule_index;
+	__u32 padding;
+	__u64 mac;        /* that frames are sent to */
+	__u64 generation; /* of the policy in which that is its rule */
+	__u64 until_jiffies;
+};
+#define SERVED_MAX 256
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SERVED_MAX);
+	__type(key, __u32);
+	__type(value, struct served);
+} served SEC(".maps");
+
+/* A client that was found to be denied: see condemned.h. */
+struct condemned {
+	struct hg_address client;
+	__u64 generation;
+	__u64 denials;
+	__u64 until_jiffies;
+};
+#define CONDEMNED_MAX 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CONDEMNED_MAX);
+	__type(key, __u32);
+	__type(value, struct condemned);
+} condemned SEC(".maps");
+
+/* How many resets this CPU has sent in this second. */
+struct reset_budget {
+	__u64 second;
+	__u64 sent;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct reset_budget);
+} reset_budget SEC(".maps");
 
 /* --- report ----------------------------------------------------------------------------------- */
 

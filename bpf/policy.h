@@ -14,6 +14,7 @@ struct visitor {
 	__u32 netns;  /* its number */
 	__u16 exempt; /* 1: by an override, 2: by clients.exempt */
 	__u16 override_bits;
+	__u64 denied_until_ns;   /* CLOCK_BOOTTIME; 0: the judge found no deny list that has it */
 	struct hg_limits limits; /* the rule's, or an override's */
 	struct hg_client_key client;
 	struct hg_client_key network; /* set if the rule has HG_COUNT_NETWORKS or HG_HAS_RATES */
@@ -103,12 +104,17 @@ CHECKED_ONCE __u32 find_rule_id(__u32 slot, const struct connection *connection)
 	const struct hg_port *port = bpf_map_lookup_elem(&ports, &index);
 
 	if (!port) return HG_NO_RULE;
-	if (port->has_addresses) {
-		const struct hg_prefix *prefix =
-		    find_prefix(slot, &connection->local, HG_PREFIX_LISTEN, connection->local_port);
+
+	bool is_udp = connection->is_udp;
+
+	if (is_udp ? port->has_udp_addresses : port->has_addresses) {
+		const struct hg_prefix *prefix = find_prefix(
+		    slot, &connection->local, is_udp ? HG_PREFIX_LISTEN_UDP : HG_PREFIX_LISTEN,
+		    connection->local_port);
 
 		if (prefix) return prefix->rule;
 	}
+	if (is_udp) return port->udp_rule;
 	if (port->rule != HG_NO_RULE) return port->rule;
 	return find_group_rule(slot, connection);
 }
@@ -223,6 +229,7 @@ CHECKED_ONCE int identify_in(__u32 slot, const struct connection *connection,
 	visitor->netns = connection->netns.number;
 	visitor->rule_index = slot * HG_MAX_RULES + rule_id;
 	visitor->exempt = 0;
+	visitor->denied_until_ns = 0;
 	visitor->override_bits = 0;
 
 	const struct hg_rule *rule = rule_of(visitor);

@@ -24,14 +24,22 @@ static __always_inline void count_refused(__u32 rule_id, enum hg_action action,
 	if (rule_stats) __sync_fetch_and_add(&rule_stats->refused[row][column], 1);
 }
 
-/* May this CPU send one more event in this second? */
-static __always_inline bool may_send(struct hg_event_budget *budget, __u64 now)
+/*
+ * May this CPU send one more event in this second? The clock is read once a jiffy: that costs more
+ * than all the rest.
+ */
+static __always_inline bool may_send(struct hg_event_budget *budget)
 {
-	__u64 second = now / NS_PER_SECOND;
+	__u64 jiffies = bpf_jiffies64();
 
-	if (budget->second != second) {
-		budget->second = second;
-		budget->sent = 0;
+	if (budget->jiffies != jiffies) {
+		__u64 second = bpf_ktime_get_coarse_ns() / NS_PER_SECOND;
+
+		budget->jiffies = jiffies;
+		if (budget->second != second) {
+			budget->second = second;
+			budget->sent = 0;
+		}
 	}
 	if (budget->sent >= HG_EVENTS_PER_SECOND) {
 		budget->suppressed++;
@@ -52,23 +60,27 @@ struct report {
 	__u64 socket_cookie;
 };
 
-/* Overshoot events are orders to the daemon and pass the rate limit. */
-static __always_inline void send_event(const struct report *report,
-				       const struct connection *connection)
+/* The budget of this CPU, or null if it is used up. */
+static __always_inline struct hg_event_budget *find_budget(enum hg_event_type type)
 {
 	__u32 zero = 0;
-	__u64 now = bpf_ktime_get_ns();
 	struct hg_event_budget *budget = bpf_map_lookup_elem(&event_budget, &zero);
 
-	if (!budget) return;
-	if (report->type != HG_EVENT_OVERSHOOT && !may_send(budget, now)) return;
+	/* Overshoot events are orders to the daemon and pass the rate limit. */
+	if (!budget || (type != HG_EVENT_OVERSHOOT && !may_send(budget))) return NULL;
+	return budget;
+}
 
+static __always_inline void send_event_within(struct hg_event_budget *budget,
+					      const struct report *report,
+					      const struct connection *connection)
+{
 	struct hg_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		__sync_fetch_and_add(&budget->lost, 1);
 		return;
 	}
-	event->time_ns = now;
+	event->time_ns = bpf_ktime_get_ns();
 	event->socket_cookie = report->socket_cookie;
 	event->suppressed = budget->suppressed;
 	event->type = report->type;
@@ -84,6 +96,14 @@ static __always_inline void send_event(const struct report *report,
 	event->netns_cookie = connection->netns_cookie;
 	budget->suppressed = 0;
 	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline void send_event(const struct report *report,
+				       const struct connection *connection)
+{
+	struct hg_event_budget *budget = find_budget(report->type);
+
+	if (budget) send_event_within(budget, report, connection);
 }
 
 #endif /* HEADGATE_BPF_REPORT_H */

@@ -102,6 +102,21 @@ static __always_inline bool is_too_fast(const struct hg_level_state *state,
 	return rate->interval_ns && !has_token(&state->bucket, now, rate);
 }
 
+static __always_inline enum hg_reason judge_rates(const struct visitor *visitor,
+						  const struct hg_rule *rule,
+						  const struct hg_level_state *client,
+						  const struct hg_level_state *network,
+						  const struct hg_level_state *total)
+{
+	const struct hg_limits *limits = &visitor->limits;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (is_too_fast(client, &limits->client_rate, now)) return HG_CLIENT_RATE;
+	if (is_too_fast(network, &limits->network_rate, now)) return HG_NETWORK_RATE;
+	if (is_too_fast(total, &rule->total_rate, now)) return HG_TOTAL_RATE;
+	return HG_ADMITTED;
+}
+
 /* All levels together; returns enum hg_reason: what the limits say, also of an exempt client. */
 CHECKED_ONCE int judge(struct visitor *visitor, const struct hg_address *remote)
 {
@@ -127,13 +142,28 @@ CHECKED_ONCE int judge(struct visitor *visitor, const struct hg_address *remote)
 	if (is_full(&network, limits->per_network)) return HG_NETWORK_CONNECTIONS;
 	if (is_full(&total, rule->total)) return HG_TOTAL_CONNECTIONS;
 	if (!(rule->flags & HG_HAS_RATES)) return HG_ADMITTED;
+	return judge_rates(visitor, rule, &client, &network, &total);
+}
 
-	__u64 now = bpf_ktime_get_ns();
+/* The same for QUIC, whose connections nobody counts: denials and rates. */
+CHECKED_ONCE int judge_quic(struct visitor *visitor, const struct hg_address *remote)
+{
+	if (!visitor || !remote) return HG_ADMITTED;
 
-	if (is_too_fast(&client, &limits->client_rate, now)) return HG_CLIENT_RATE;
-	if (is_too_fast(&network, &limits->network_rate, now)) return HG_NETWORK_RATE;
-	if (is_too_fast(&total, &rule->total_rate, now)) return HG_TOTAL_RATE;
-	return HG_ADMITTED;
+	const struct hg_rule *rule = rule_of(visitor);
+	struct hg_level_state client = {};
+
+	if (!rule) return HG_ADMITTED;
+	if (is_denied(visitor, rule, remote) || is_on_penalty(rule, &visitor->client))
+		return HG_DENIED;
+	if (!(rule->flags & HG_HAS_RATES)) return HG_ADMITTED;
+	if (visitor->limits.client_rate.interval_ns)
+		read_recent(rule, &visitor->client, false, &client);
+
+	struct hg_level_state network = read_network(visitor, rule);
+	struct hg_level_state total = read_total(visitor, rule);
+
+	return judge_rates(visitor, rule, &client, &network, &total);
 }
 
 #endif /* HEADGATE_BPF_VERDICT_H */

@@ -143,7 +143,8 @@ Result<void> Limiter::build(const std::vector<NamedNamespace>& namespaces, const
   kernel.policy = std::move(*policy);
   if (former) {
     if (auto kept = keep_denials(*former, *kernel.limiter); !kept) return kept;
-    kernel.slots.set_denied(true);  // the manager says later whether there are any
+    kernel.slots.set_denied(HG_ANY_DENIED |
+                            HG_ANY_DENIED_HARD);  // the manager says later whether there are any
   }
   if (auto attached = attach_counting(); !attached) return attached;
   // The namespaces are known from here on: what connects in them is counted.

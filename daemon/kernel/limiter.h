@@ -15,6 +15,7 @@
 #include "common/result.h"
 #include "daemon/config/config.h"
 #include "daemon/kernel/cgroup.h"
+#include "daemon/kernel/front_program.h"
 #include "daemon/kernel/listener_fds.h"
 #include "daemon/kernel/live.h"
 #include "daemon/kernel/netns.h"
@@ -71,7 +72,8 @@ struct EventLosses {
 struct Denial {
   Prefix cidr;
   std::uint64_t until_ns = HG_FOR_GOOD;
-  std::string reason;  // kept for the next daemon
+  std::string reason;    // kept for the next daemon
+  bool is_hard = false;  // packets of established connections are dropped, too
 };
 
 struct Penalised {
@@ -127,6 +129,13 @@ struct LiveFilter {
   policy::RuleId rule = HG_NO_RULE;  // HG_NO_RULE: any
   std::optional<std::uint64_t> netns_cookie;
   std::uint8_t flags = 0;  // HG_CONNECTION_…, all of them
+};
+
+// Frames that reach a limited namespace by an interface: with these VLAN tags, 0: none.
+struct FrontLink {
+  std::uint16_t outer_vlan = 0;
+  std::uint16_t inner_vlan = 0;
+  hg_link link{};
 };
 
 // What a change of the policy has done.
@@ -201,7 +210,7 @@ class Limiter {
   // in force. `is_any` afterwards: set_any_denied.
   Result<void> deny(const std::vector<Denial>& denials);
   Result<void> stop_denying(const std::vector<Prefix>& cidrs);
-  void set_any_denied(bool is_any);
+  void set_any_denied(bool is_any, bool is_any_hard = false);
   // What deny() has put in force, also in an earlier process.
   Result<std::vector<Denial>> denials() const;
 
@@ -220,6 +229,14 @@ class Limiter {
                                  const IpAddress& server, std::uint16_t port) const;
   // The counted connections that are open now. In no order.
   Result<std::vector<hg_live>> find(const LiveFilter& filter) const;
+
+  // The front line's program for interface `interface` (a number that the caller gives it) of a
+  // limited namespace, not loaded yet.
+  Result<FrontProgram> open_front(std::uint64_t netns_cookie, std::uint32_t interface) const;
+  // Whose frames the front line on that interface judges: of these, and of no others.
+  Result<void> set_links(std::uint32_t interface, const std::vector<FrontLink>& links);
+  // Packets since the interface has that number, of all processors.
+  Result<hg_front_stats> front_counts(std::uint32_t interface) const;
 
   // Destroys the very socket that the event names, with RST. Returns false if it was gone already.
   Result<bool> close(const hg_event& event) const;

@@ -4,6 +4,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "common/prefix_set.h"
 #include "daemon/kernel/address.h"
@@ -141,59 +144,74 @@ Result<Change> Limiter::change(std::shared_ptr<const policy::Policy> policy) {
 }
 
 Result<void> Limiter::deny(const std::vector<Denial>& denials) {
-  std::vector<hg_prefix_key> keys;
-  std::vector<hg_denied> values;
+  const auto& maps = kernel_->limiter->maps;
+  struct Batch {
+    std::vector<hg_prefix_key> keys;
+    std::vector<hg_denied> values;
+  };
+  std::map<const bpf_map*, Batch> batches;
   std::vector<hg_prefix_key> reasoned;
   std::vector<hg_deny_reason> reasons;
-  keys.reserve(denials.size());
-  values.reserve(denials.size());
   for (const Denial& denial : denials) {
-    keys.push_back(policy::key_of(denial.cidr, HG_PREFIX_DENIED, 0));
-    values.push_back({denial.until_ns, keys.back().prefix_bits, 0});
+    const hg_prefix_key key = policy::key_of(denial.cidr, HG_PREFIX_DENIED, 0);
+    Batch& batch = batches[map_of_denial(*kernel_->limiter, key)];
+    batch.keys.push_back(key);
+    batch.values.push_back(
+        {denial.until_ns, key.prefix_bits, denial.is_hard ? HG_DENIED_HARD : 0U});
     if (denial.reason.empty()) {
       // An earlier entry for the same range may have had one.
-      auto removed = remove_entry(kernel_->limiter->maps.deny_reasons, keys.back());
-      if (!removed) return removed;
+      if (auto removed = remove_entry(maps.deny_reasons, key); !removed) return removed;
       continue;
     }
-    reasoned.push_back(keys.back());
+    reasoned.push_back(key);
     std::strncpy(reasons.emplace_back().text, denial.reason.c_str(), sizeof(hg_deny_reason) - 1);
   }
-  const auto& maps = kernel_->limiter->maps;
   auto done = update_batch(bpf_map__fd(maps.deny_reasons), "deny_reasons", reasoned, reasons);
-  if (!done) return done;
-  return update_batch(bpf_map__fd(maps.denied), "denied", keys, values);
+  for (const auto& [map, batch] : batches) {
+    if (done) done = update_batch(bpf_map__fd(map), bpf_map__name(map), batch.keys, batch.values);
+  }
+  kernel_->slots.denials_have_changed();
+  return done;
 }
 
 Result<void> Limiter::stop_denying(const std::vector<Prefix>& cidrs) {
   const auto& maps = kernel_->limiter->maps;
+  Result<void> removed;
   for (const Prefix& cidr : cidrs) {
     const hg_prefix_key key = policy::key_of(cidr, HG_PREFIX_DENIED, 0);
-    if (auto removed = remove_entry(maps.denied, key); !removed) return removed;
-    if (auto removed = remove_entry(maps.deny_reasons, key); !removed) return removed;
+    removed = remove_entry(map_of_denial(*kernel_->limiter, key), key);
+    if (removed) removed = remove_entry(maps.deny_reasons, key);
+    if (!removed) break;
   }
-  return {};
+  kernel_->slots.denials_have_changed();
+  return removed;
 }
 
 Result<std::vector<Denial>> Limiter::denials() const {
   const auto& maps = kernel_->limiter->maps;
   std::vector<Denial> found;
-  const int denied = bpf_map__fd(maps.denied);
-  auto seen = visit_keys<hg_prefix_key>(denied, "denied", [&](const auto& key) -> Result<void> {
-    hg_denied value{};
-    if (bpf_map_lookup_elem(denied, &key, &value) != 0) return {};  // it has just ended
-    hg_deny_reason reason{};
-    (void)bpf_map_lookup_elem(bpf_map__fd(maps.deny_reasons), &key, &reason);  // most have none
-    reason.text[sizeof(reason.text) - 1] = '\0';
-    found.push_back({policy::prefix_of(key), value.until_ns, reason.text});
-    return {};
-  });
-  if (!seen) return tl::unexpected(seen.error());
+  for (const bpf_map* map : {maps.denied, maps.denied_hosts}) {
+    const int denied = bpf_map__fd(map);
+    const std::string name = bpf_map__name(map);
+    auto seen = visit_keys<hg_prefix_key>(denied, name, [&](const auto& key) -> Result<void> {
+      hg_denied value{};
+      if (bpf_map_lookup_elem(denied, &key, &value) != 0) return {};  // it has just ended
+      hg_deny_reason reason{};
+      // Most have none.
+      (void)bpf_map_lookup_elem(bpf_map__fd(maps.deny_reasons), &key, &reason);
+      reason.text[sizeof(reason.text) - 1] = '\0';
+      found.push_back({policy::prefix_of(key), value.until_ns, reason.text,
+                       (value.flags & HG_DENIED_HARD) != 0});
+      return {};
+    });
+    if (!seen) return tl::unexpected(seen.error());
+  }
   return found;
 }
 
-void Limiter::set_any_denied(bool is_any) {
-  kernel_->slots.set_denied(is_any);
+void Limiter::set_any_denied(bool is_any, bool is_any_hard) {
+  kernel_->slots.set_denied((is_any ? HG_ANY_DENIED : 0U) |
+                            (is_any_hard ? HG_ANY_DENIED_HARD : 0U));
 }
 
 Result<std::vector<Penalised>> Limiter::penalties() const {

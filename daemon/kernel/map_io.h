@@ -69,7 +69,7 @@ Result<std::vector<Value>> read_cpu_entries(const bpf_map* map, std::uint32_t in
   return values;
 }
 
-// Visits the keys of a map that has no batches (LPM tries: Linux 6.1 has none), until `visit`
+// Visits the keys of a map that may have no batches (LPM tries: Linux 6.1 has none), until `visit`
 // fails. `name` is for errors.
 template <typename Key, typename Visit>
 Result<void> visit_keys(int map, const std::string& name, Visit visit) {

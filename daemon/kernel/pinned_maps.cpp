@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 #include "common/unique_fd.h"
 #include "daemon/kernel/map_io.h"
@@ -88,9 +89,10 @@ Result<void> reuse_map(const std::string& state, bpf_map* map) {
   return {};
 }
 
+// `to`: the map that an entry belongs into by its key.
 template <typename Value>
-Result<void> copy_entries(const std::string& state, bpf_map* to) {
-  const std::string name = bpf_map__name(to);
+Result<void> copy_entries(const std::string& state, const std::string& name,
+                          const std::function<const bpf_map*(const hg_prefix_key&)>& to) {
   const auto from = open_pinned(state, name);
   if (!from) return {};  // of a version that had none
   const auto info = examine(from->get(), name);
@@ -99,7 +101,7 @@ Result<void> copy_entries(const std::string& state, bpf_map* to) {
   return visit_keys<hg_prefix_key>(from->get(), name, [&](const auto& key) -> Result<void> {
     Value value{};
     if (bpf_map_lookup_elem(from->get(), &key, &value) != 0) return {};  // it has just ended
-    if (auto written = write_entry(to, key, value); !written) {
+    if (auto written = write_entry(to(key), key, value); !written) {
       return fail("cannot keep what operators have denied; larger tables.denied may help",
                   written.error());
     }
@@ -139,8 +141,15 @@ Result<void> pin_maps(const std::string& state, const limiter_bpf& programs) {
 }
 
 Result<void> keep_denials(const std::string& state, const limiter_bpf& programs) {
-  if (auto kept = copy_entries<hg_denied>(state, programs.maps.denied); !kept) return kept;
-  return copy_entries<hg_deny_reason>(state, programs.maps.deny_reasons);
+  const auto denied = [&programs](const hg_prefix_key& key) {
+    return map_of_denial(programs, key);
+  };
+  for (const char* name : {"denied", "denied_hosts"}) {
+    if (auto kept = copy_entries<hg_denied>(state, name, denied); !kept) return kept;
+  }
+  return copy_entries<hg_deny_reason>(state, "deny_reasons", [&programs](const hg_prefix_key&) {
+    return programs.maps.deny_reasons;
+  });
 }
 
 }  // namespace headgate::kernel

@@ -44,8 +44,13 @@ class PolicySlots {
   std::uint64_t generation() const {
     return __atomic_load_n(&control_.at(0)->generation, __ATOMIC_ACQUIRE);
   }
-  // Is there any entry in map `denied`? Without, the programs do not look.
-  void set_denied(bool is_any) { store(control_.at(0)->denied, is_any ? 1U : 0U); }
+  // HG_ANY_…: what there is in map `denied`. Without any, the programs do not look.
+  void set_denied(std::uint32_t what) {
+    store(control_.at(0)->denied, what);
+    denials_have_changed();
+  }
+  // Map `denied` has changed: what programs remember of it is void.
+  void denials_have_changed() { __atomic_add_fetch(&control_.at(0)->denials, 1, __ATOMIC_RELEASE); }
   // Until end_judging_pause(), but for a bounded time, nobody is refused by a count.
   void pause_judging();
   // A pause that has begun goes on for as long again.

@@ -70,8 +70,10 @@ Result<policy::Policy> PolicySlots::adopt() {
   }
   const hg_port* const ports = ports_.at(std::size_t{active} * kPorts);
   for (std::uint32_t port = 0; port < kPorts; ++port) {
-    if (ports[port].rule != HG_NO_RULE || ports[port].has_addresses != 0) {
-      policy.ports[static_cast<std::uint16_t>(port)] = ports[port];
+    const hg_port& claimed = ports[port];
+    if (claimed.rule != HG_NO_RULE || claimed.has_addresses != 0 ||
+        claimed.udp_rule != HG_NO_RULE || claimed.has_udp_addresses != 0) {
+      policy.ports[static_cast<std::uint16_t>(port)] = claimed;
     }
   }
   const __u64* const groups = groups_.at(std::size_t{active} * HG_MAX_GROUPS);

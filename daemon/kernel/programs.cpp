@@ -33,6 +33,7 @@ void size_tables(const config::TableSizes& sizes, limiter_bpf& programs) {
   bpf_map__set_max_entries(maps.penalties, sizes.penalties);
   // One more: a full trie of an older kernel does not even replace an entry.
   bpf_map__set_max_entries(maps.denied, sizes.denied + 1);
+  bpf_map__set_max_entries(maps.denied_hosts, sizes.denied + 1);
   bpf_map__set_max_entries(maps.deny_reasons, sizes.denied + 1);
   bpf_map__set_max_entries(maps.totals, sizes.namespaces * HG_MAX_RULES);
   bpf_map__set_max_entries(maps.listeners, sizes.namespaces * HG_LISTENERS);
@@ -81,15 +82,27 @@ Result<Programs> open_program(const char* name, const config::TableSizes& sizes,
   bpf_object__for_each_program(program, (*programs)->obj) {
     bpf_program__set_autoload(program, std::strcmp(bpf_program__name(program), name) == 0);
   }
+  if (auto shared = share_maps((*programs)->obj, owner); !shared) {
+    return tl::unexpected(shared.error());
+  }
+  return programs;
+}
+
+Result<void> share_maps(bpf_object* object, const limiter_bpf& owner) {
   bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, (*programs)->obj) {
+  bpf_object__for_each_map(map, object) {
     if (bpf_map__is_internal(map)) continue;
     const bpf_map* shared = bpf_object__find_map_by_name(owner.obj, bpf_map__name(map));
     if (shared == nullptr || bpf_map__reuse_fd(map, bpf_map__fd(shared)) != 0) {
       return fail_libbpf(std::string("cannot share map ") + bpf_map__name(map), errno);
     }
   }
-  return programs;
+  return {};
+}
+
+const bpf_map* map_of_denial(const limiter_bpf& programs, const hg_prefix_key& key) {
+  const std::uint32_t whole = HG_PREFIX_FIXED_BITS + (key.family == 4 ? 32 : 128);
+  return key.prefix_bits == whole ? programs.maps.denied_hosts : programs.maps.denied;
 }
 
 Result<void> load_programs(limiter_bpf& programs) {

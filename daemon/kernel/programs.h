@@ -36,6 +36,12 @@ Result<Programs> open_programs(const config::TableSizes& sizes);
 Result<Programs> open_program(const char* name, const config::TableSizes& sizes,
                               const limiter_bpf& owner);
 
+// Lets an object that is not loaded yet use the maps of `owner` in the place of its own.
+Result<void> share_maps(bpf_object* object, const limiter_bpf& owner);
+
+// The map that what operators deny is in: single addresses have one of their own.
+const bpf_map* map_of_denial(const limiter_bpf& programs, const hg_prefix_key& key);
+
 Result<void> load_programs(limiter_bpf& programs);
 
 }  // namespace headgate::kernel
