@@ -9,9 +9,8 @@
 namespace headgate {
 namespace {
 
-bool log_failure(const std::string& what, const Result<void>& done) {
+void log_failure(const std::string& what, const Result<void>& done) {
   if (!done) spdlog::warn("{}: {}", what, done.error().to_string());
-  return done.has_value();
 }
 
 }  // namespace

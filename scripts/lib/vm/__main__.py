@@ -6,10 +6,9 @@ import pathlib
 import shlex
 import sys
 
-import image
 from common import CACHE, ROOT, Failure, main_guard, step
 from kernel import RELEASES, Kernel
-from machine import Guest
+from likeness import guest
 
 
 def main():
@@ -56,7 +55,7 @@ def fetch(_):
 def run(arguments):
     command = "#!/bin/bash\n" + shlex.join(arguments.command) + "\n"
     result = guest(arguments.kernel, arguments.trees, command).run(arguments.timeout or 600, 600)
-    report_faults(result)
+    result.require_no_faults()
     return result.status
 
 
@@ -76,28 +75,6 @@ def systemd(arguments):
         raise Failure("two packages are needed, or none: then scripts/package makes them")
     return story.run([pathlib.Path(package).resolve() for package in arguments.packages], arguments.build,
                      arguments.kernel)
-
-
-def guest(kernel_name, trees, command):
-    """A guest with these directories of the host: ["DIR" or "DIR:AS"]."""
-    pairs = []
-    for word in trees:
-        here, _, there = word.partition(":")
-        here = pathlib.Path(here).resolve()
-        if not here.is_dir():
-            raise Failure(f"there is no directory {here}")
-        pairs.append((here, there or str(here)))
-    programs = [path for here, _ in pairs for path in here.iterdir() if image.is_program(path)]
-    kernel = Kernel(kernel_name)
-    kernel.prepare()
-    step(f"Booting Linux {kernel.version} ({kernel.image})")
-    return Guest(kernel, image.userland(programs), [(image.tree(here), there) for here, there in pairs],
-                 command)
-
-
-def report_faults(result):
-    if result.faults:
-        raise Failure("the guest's kernel reports faults:\n" + result.dmesg)
 
 
 main_guard(main)

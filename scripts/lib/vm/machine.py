@@ -104,6 +104,10 @@ class Result:
         self.dmesg = self.files["dmesg"].decode(errors="replace")
         self.faults = [line for line in self.dmesg.splitlines() if FAULTS.search(line)]
 
+    def require_no_faults(self):
+        if self.faults:
+            raise Failure("the guest's kernel reports faults:\n" + self.dmesg)
+
 
 def _die_with_parent():
     """In QEMU's process: however scripts/vm ends, the guest does not go on alone."""

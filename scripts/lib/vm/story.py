@@ -50,6 +50,5 @@ def _tell(packages, kernel_name):
         tree = image.tree(scratch)
     step(f"Booting Debian {release()} with Linux {kernel.version}")
     result = Guest(kernel, root, [(tree, "")], has_init=True).run(SECONDS, SILENCE_SECONDS)
-    if result.faults:
-        raise Failure("the guest's kernel reports faults:\n" + result.dmesg)
+    result.require_no_faults()
     return result.status

@@ -6,6 +6,7 @@ import pathlib
 import shlex
 
 from common import ROOT, Failure, heading, note
+from likeness import guest
 
 LISTS = ROOT / "tests/vm"
 # An emulated processor is five to fifteen times slower than the one it runs on: tests/lab/slowness.h.
@@ -16,7 +17,6 @@ CORE_SECONDS, ALL_SECONDS = 1800, 3 * 3600
 
 
 def run(arguments):
-    from __main__ import guest, report_faults
     here, _, there = (arguments.bin or str(ROOT / "build/bin")).partition(":")
     bin_dir = pathlib.Path(here).resolve()
     if not (bin_dir / "headgated").exists():
@@ -27,7 +27,7 @@ def run(arguments):
     result = machine.run(arguments.timeout or (ALL_SECONDS if arguments.all else CORE_SECONDS),
                          SILENCE_SECONDS)
     failed = _report(arguments.kernel, plan, result)
-    report_faults(result)
+    result.require_no_faults()
     return 1 if failed else 0
 
 
