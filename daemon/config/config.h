@@ -188,6 +188,25 @@ struct Namespaces {
 };
 inline constexpr std::uint32_t kMaxNamespaces = 256;
 
+// How the front line is attached to a network interface: the first of native and generic that
+// works, or only that one.
+enum class XdpMode { kAuto, kNative, kGeneric };
+
+// An interface, or all that a pattern matches, in each of the network namespaces.
+struct XdpInterface {
+  std::string name;  // or a pattern as a shell has it: "eth*"
+  XdpMode mode = XdpMode::kAuto;
+  Position position;
+};
+
+// The front line. Of two entries that match an interface the first one holds.
+struct Xdp {
+  std::vector<XdpInterface> interfaces;  // none: no front line
+  bool syn_cookies = true;               // `syn_cookies: auto`: answer with them under a flood
+  std::uint32_t priority = 50;  // 0..kMaxXdpPriority: beside other XDP programs the lowest is first
+};
+inline constexpr std::uint32_t kMaxXdpPriority = 1'000'000;
+
 // A whole, valid configuration file. Immutable once parsed; every default is filled in.
 struct Config {
   std::vector<Rule> rules;  // in file order; at most kMaxRules
@@ -197,6 +216,7 @@ struct Config {
   std::string control_socket = "/run/headgate/control.sock";     // absolute path, < 108 bytes
   std::string cgroup = "auto";  // "auto" or an absolute path of a cgroup2 directory
   Namespaces netns;
+  Xdp xdp;
   std::string pin_dir = "/sys/fs/bpf/headgate";  // absolute, < 200 bytes, without dots: bpffs
                                                  // reserves them
   OnStop on_stop = OnStop::kKeep;
