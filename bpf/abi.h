@@ -262,6 +262,17 @@ struct hg_link {
 #define HG_LINKS_MAX 4096
 HG_SIZE_IS(struct hg_link, 12);
 
+/*
+ * Map `fronts`, by the number of an interface: which one that is. Kept for the next daemon, and for
+ * who removes the front line.
+ */
+struct hg_front {
+	__u64 netns_cookie; /* 0: the number is free */
+	__u32 index;        /* of the interface in its namespace */
+	__u32 padding;
+};
+HG_SIZE_IS(struct hg_front, 16);
+
 /* What the front line does with a packet: enum name, label (metrics), explanation. */
 #define HG_FRONT_VERDICTS(X)                                                                       \
 	X(HG_FRONT_PASS, "pass", "left to the kernel's own hooks")                                 \

@@ -91,7 +91,7 @@ static __always_inline int judge_request(struct xdp_md *ctx, const struct hg_pac
 }
 
 SEC("xdp.frags")
-int front(struct xdp_md *ctx)
+int headgate_front(struct xdp_md *ctx)
 {
 	struct hg_packet packet;
 

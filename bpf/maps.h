@@ -221,6 +221,13 @@ struct {
 	__type(value, struct hg_front_stats);
 } front_stats SEC(".maps");
 
+struct { /* kept for the next daemon */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_MAX_INTERFACES);
+	__type(key, __u32); /* interface number */
+	__type(value, struct hg_front);
+} fronts SEC(".maps");
+
 /* A destination that SYNs have lately been found to be served at: see served.h. */
 struct served {
 	struct hg_address local;

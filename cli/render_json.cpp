@@ -51,6 +51,21 @@ std::string status_json(const control::v1::StatusResponse& status) {
   for (const std::string& name : status.namespaces()) json["namespaces"].push_back(name);
   json["counts_are_shared"] = status.counts_are_shared();
   json["pin_dir"] = status.pin_dir();
+  json["xdp"] = Json::array();
+  for (const control::v1::Front& front : status.fronts()) {
+    Json packets = Json::array();
+    for (const control::v1::FrontCount& one : front.packets()) {
+      packets.push_back(
+          {{"verdict", one.verdict()}, {"reason", one.reason()}, {"count", one.count()}});
+    }
+    json["xdp"].push_back({{"netns", front.netns()},
+                           {"interface", front.interface()},
+                           {"mode", front.mode()},
+                           {"is_alone", front.is_alone()},
+                           {"others", front.others()},
+                           {"error", front.error()},
+                           {"packets", std::move(packets)}});
+  }
   json["generation"] = status.generation();
   json["last_reload"] = {{"is_good", status.last_reload_was_good()},
                          {"time_unix", status.last_reload_time_unix()}};

@@ -58,6 +58,51 @@ bool has_namespaces(const control::v1::ClientsResponse& clients) {
   });
 }
 
+std::string place_of(const control::v1::Front& front) {
+  if (front.is_alone()) return "alone";
+  return front.others() == 0 ? "dispatcher" : "dispatcher, " + count_of(front.others(), "other");
+}
+
+std::uint64_t packets_of(const control::v1::Front& front, const std::string& verdict) {
+  std::uint64_t total = 0;
+  for (const control::v1::FrontCount& one : front.packets()) {
+    if (one.verdict() == verdict) total += one.count();
+  }
+  return total;
+}
+
+// Where the front line is, and what it has done.
+std::string fronts_text(const control::v1::StatusResponse& status, Colour colour) {
+  if (status.fronts().empty()) return "";
+  const auto& all = status.fronts();
+  const bool with_netns = std::any_of(all.begin(), all.end(), [&all](const control::v1::Front& one) {
+    return one.netns() != all.begin()->netns();
+  });
+  std::vector<std::string> header = {"XDP",     "MODE",  "PLACE",   "PASSED",
+                                     "DROPPED", "RESET", "COOKIES"};
+  std::vector<bool> is_right = {false, false, false, true, true, true, true};
+  if (with_netns) {
+    header.insert(header.begin(), "NETNS");
+    is_right.insert(is_right.begin(), false);
+  }
+  Table table(header, is_right);
+  std::string errors;
+  for (const control::v1::Front& front : all) {
+    const bool is_attached = front.mode() != "none";
+    std::vector<std::string> row = {safe(front.interface()), front.mode(),
+                                    is_attached ? place_of(front) : "-"};
+    for (const char* verdict : {"pass", "drop", "reset", "cookie"}) {
+      row.push_back(std::to_string(packets_of(front, verdict)));
+    }
+    if (with_netns) row.insert(row.begin(), safe(front.netns()));
+    table.add(std::move(row));
+    if (front.error().empty()) continue;
+    errors += colour.bad(is_attached ? "not as configured" : "no front line") + " on " +
+              safe(front.interface()) + ": " + safe(front.error()) + "\n";
+  }
+  return table.to_string() + errors + "\n";
+}
+
 }  // namespace
 
 std::string status_text(const control::v1::StatusResponse& status, Colour colour) {
@@ -81,7 +126,7 @@ std::string status_text(const control::v1::StatusResponse& status, Colour colour
                has_monitored ? std::to_string(would_refuse) : "-",
                std::to_string(rule.overshoot_closed())});
   }
-  text += rules.to_string() + "\n";
+  text += rules.to_string() + "\n" + fronts_text(status, colour);
   Table tables({"TABLE", "ENTRIES", "CAPACITY"}, {false, true, true});
   for (const control::v1::Table& table : status.tables()) {
     tables.add({table.name(), std::to_string(table.entries()), std::to_string(table.capacity())});

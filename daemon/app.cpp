@@ -61,7 +61,8 @@ std::vector<runtime::Capability> lasting_capabilities(const config::Config& conf
   std::vector<Capability> lasting = {Capability::kBpf, Capability::kNetAdmin, Capability::kPerfmon};
   const bool enters_others =
       config.netns != config::Namespaces{{"self"}, false, config.netns.share_counts};
-  if (enters_others) lasting.push_back(Capability::kSysAdmin);
+  // To see which XDP programs are there takes the same one as to enter a namespace.
+  if (enters_others || !config.xdp.interfaces.empty()) lasting.push_back(Capability::kSysAdmin);
   const auto is_process = [](const std::string& path) { return path.rfind("/proc/", 0) == 0; };
   const auto& paths = config.netns.paths;
   if (config.netns.is_all || std::any_of(paths.begin(), paths.end(), is_process)) {

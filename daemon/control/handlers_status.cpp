@@ -39,6 +39,7 @@ grpc::Status Handlers::status(const v1::StatusRequest&, v1::StatusResponse* resp
     message->set_entries(table.entries);
     message->set_capacity(table.capacity);
   }
+  for (const observe::FrontSnapshot& front : snapshot->fronts) fill(response->add_fronts(), front);
   response->set_events_lost(snapshot->losses.lost);
   const manage::ReloadStatus reload = manager_.reload_status();
   response->set_generation(reload.generation);

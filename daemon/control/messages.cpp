@@ -82,6 +82,25 @@ void fill(v1::Rule* message, const observe::RuleSnapshot& rule) {
   message->set_adopted(counters.adopted);
 }
 
+void fill(v1::Front* message, const observe::FrontSnapshot& front) {
+  message->set_netns(front.netns);
+  message->set_interface(front.interface);
+  message->set_mode(front.mode);
+  message->set_is_alone(front.is_alone);
+  message->set_others(front.others);
+  message->set_error(front.error);
+  for (std::size_t verdict = 0; verdict < observe::front_verdict_labels().size(); ++verdict) {
+    for (std::size_t reason = 0; reason < observe::reason_labels().size(); ++reason) {
+      const std::uint64_t count = front.counts.packets[verdict][reason];
+      if (count == 0) continue;
+      v1::FrontCount* packets = message->add_packets();
+      packets->set_verdict(observe::front_verdict_labels()[verdict]);
+      packets->set_reason(observe::reason_labels()[reason]);
+      packets->set_count(count);
+    }
+  }
+}
+
 void fill(v1::Client* message, const observe::ClientSnapshot& client) {
   message->set_rule(client.rule);
   message->set_prefix(client.prefix.to_string());

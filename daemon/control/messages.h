@@ -9,6 +9,7 @@
 namespace headgate::control {
 
 void fill(v1::Rule* message, const observe::RuleSnapshot& rule);
+void fill(v1::Front* message, const observe::FrontSnapshot& front);
 void fill(v1::Client* message, const observe::ClientSnapshot& client);
 void fill(v1::Change* message, const config::Change& change);
 void fill(v1::ReloadResponse* message, const manage::ReloadReport& report);

@@ -28,6 +28,7 @@ struct FrontPlace {
 // libxdp attaches only what it loads itself (xdp_program__from_bpf_obj with `obj` and
 // kFrontSection). After that the skeleton's own pointers are not the living ones; the maps are.
 inline constexpr char kFrontSection[] = "xdp.frags";
+inline constexpr char kFrontProgram[] = "headgate_front";  // its name, also in the kernel
 Result<FrontProgram> open_front(const FrontPlace& place, const limiter_bpf& owner);
 
 // For who attaches it without libxdp, or runs it by BPF_PROG_TEST_RUN.

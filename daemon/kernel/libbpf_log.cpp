@@ -2,6 +2,7 @@
 #include "daemon/kernel/libbpf_log.h"
 
 #include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
 
 #include <algorithm>
 #include <cstdarg>
@@ -20,8 +21,7 @@ constexpr std::size_t kKeptBytes = 4096;  // a verifier log says what matters at
 std::mutex mutex;
 std::string warnings;
 
-int keep_warning(libbpf_print_level level, const char* format, va_list arguments) {
-  if (level != LIBBPF_WARN) return 0;
+int keep(const char* format, va_list arguments) {
   va_list again;
   va_copy(again, arguments);
   const int length = std::vsnprintf(nullptr, 0, format, again);
@@ -36,10 +36,19 @@ int keep_warning(libbpf_print_level level, const char* format, va_list arguments
   return length;
 }
 
+int keep_warning(libbpf_print_level level, const char* format, va_list arguments) {
+  return level == LIBBPF_WARN ? keep(format, arguments) : 0;
+}
+
+int keep_xdp_warning(libxdp_print_level level, const char* format, va_list arguments) {
+  return level == LIBXDP_WARN ? keep(format, arguments) : 0;
+}
+
 }  // namespace
 
 void capture_libbpf_log() {
   libbpf_set_print(keep_warning);
+  libxdp_set_print(keep_xdp_warning);
 }
 
 std::string verifier_objection(const std::string& log) {

@@ -5,7 +5,7 @@
 
 namespace headgate::kernel {
 
-// Keeps what libbpf would print to stderr, so that it becomes part of an error message. Affects
+// Keeps what libbpf and libxdp would print to stderr, so that it becomes part of an error message. Affects
 // the whole process.
 void capture_libbpf_log();
 

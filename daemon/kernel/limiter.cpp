@@ -192,7 +192,11 @@ const std::string& Limiter::how_started() const {
 
 Result<std::size_t> Limiter::detach() {
   const std::lock_guard change(kernel_->change);
-  return kernel_->pins.remove_all();
+  // Others than these remove_all() has to find first.
+  const std::size_t removed = detach_fronts();
+  auto rest = kernel_->pins.remove_all();
+  if (rest) *rest += removed;
+  return rest;
 }
 
 // What counts, before what refuses by the counts.

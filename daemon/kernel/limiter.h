@@ -138,6 +138,13 @@ struct FrontLink {
   hg_link link{};
 };
 
+// An interface that the front line is on, or has been on until its namespace or itself went.
+struct Front {
+  std::uint32_t number = 0;  // below HG_MAX_INTERFACES
+  std::uint64_t netns_cookie = 0;
+  std::uint32_t index = 0;  // in its namespace
+};
+
 // What a change of the policy has done.
 struct Change {
   std::uint64_t generation = 0;
@@ -230,8 +237,15 @@ class Limiter {
   // The counted connections that are open now. In no order.
   Result<std::vector<hg_live>> find(const LiveFilter& filter) const;
 
-  // The front line's program for interface `interface` (a number that the caller gives it) of a
-  // limited namespace, not loaded yet.
+  // The interfaces that have numbers, also from an earlier process.
+  std::vector<Front> fronts() const;
+  // The number of an interface: the one that it has, or a new one, whose packets are counted from
+  // 0. kUnavailable: HG_MAX_INTERFACES have one.
+  Result<std::uint32_t> give_front(std::uint64_t netns_cookie, std::uint32_t index);
+  // Takes it back: the front line judges nothing there from now on, if it is still attached.
+  Result<void> forget_front(std::uint32_t interface);
+  // The front line's program for the interface with that number, of a limited namespace, not loaded
+  // yet.
   Result<FrontProgram> open_front(std::uint64_t netns_cookie, std::uint32_t interface) const;
   // Whose frames the front line on that interface judges: of these, and of no others.
   Result<void> set_links(std::uint32_t interface, const std::vector<FrontLink>& links);
@@ -270,6 +284,7 @@ class Limiter {
   Result<void> take_over(const std::vector<NamedNamespace>& namespaces, const Compile& compile);
   Result<void> build(const std::vector<NamedNamespace>& namespaces, const Compile& compile,
                      const FindGroups& find_groups, const std::optional<std::string>& former);
+  std::size_t detach_fronts();
   Result<void> attach_counting();
   Result<void> hook_adopted();
   Result<void> put_adopted();

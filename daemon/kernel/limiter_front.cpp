@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Limiter lends to the front line: its maps.
 #include <algorithm>
+#include <array>
 #include <vector>
 
+#include "daemon/kernel/front_hook.h"
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/map_io.h"
@@ -18,6 +20,59 @@ Result<FrontProgram> Limiter::open_front(std::uint64_t netns_cookie,
                 "at most " + std::to_string(HG_MAX_INTERFACES) + " interfaces have a front line");
   }
   return kernel::open_front({interface, netns_cookie, limited->id}, *kernel_->limiter);
+}
+
+std::vector<Front> Limiter::fronts() const {
+  std::vector<Front> all;
+  for (std::uint32_t number = 0; number < HG_MAX_INTERFACES; ++number) {
+    const auto one = read_entry<hg_front>(kernel_->limiter->maps.fronts, number);
+    if (one && one->netns_cookie != 0) all.push_back({number, one->netns_cookie, one->index});
+  }
+  return all;
+}
+
+Result<std::uint32_t> Limiter::give_front(std::uint64_t netns_cookie, std::uint32_t index) {
+  std::array<bool, HG_MAX_INTERFACES> is_taken{};
+  for (const Front& one : fronts()) {
+    if (one.netns_cookie == netns_cookie && one.index == index) return one.number;
+    is_taken[one.number] = true;
+  }
+  const auto free = std::find(is_taken.begin(), is_taken.end(), false);
+  if (free == is_taken.end()) {
+    return fail(ErrorCode::kUnavailable, "at most " + std::to_string(HG_MAX_INTERFACES) +
+                                             " interfaces can have a front line");
+  }
+  const auto number = static_cast<std::uint32_t>(free - is_taken.begin());
+  const auto& maps = kernel_->limiter->maps;
+  const std::vector<hg_front_stats> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  if (bpf_map__update_elem(maps.front_stats, &number, sizeof(number), none.data(),
+                           none.size() * sizeof(hg_front_stats), BPF_ANY) != 0) {
+    return fail_errno("cannot write to map front_stats", errno);
+  }
+  auto written = write_entry(maps.fronts, number, hg_front{netns_cookie, index, 0});
+  if (!written) return tl::unexpected(written.error());
+  return number;
+}
+
+Result<void> Limiter::forget_front(std::uint32_t interface) {
+  if (auto cleared = set_links(interface, {}); !cleared) return cleared;
+  return write_entry(kernel_->limiter->maps.fronts, interface, hg_front{});
+}
+
+// In the namespaces that are limited. Returns from how many interfaces.
+std::size_t Limiter::detach_fronts() {
+  std::size_t removed = 0;
+  for (const Front& front : fronts()) {
+    const auto limited = kernel_->find(front.netns_cookie);
+    if (!limited) continue;
+    (void)limited->netns->run_inside([&]() -> Result<void> {
+      const auto was_there = detach_front(front.index);
+      if (was_there && *was_there) ++removed;
+      return {};
+    });
+    (void)forget_front(front.number);
+  }
+  return removed;
 }
 
 Result<void> Limiter::set_links(std::uint32_t interface, const std::vector<FrontLink>& links) {

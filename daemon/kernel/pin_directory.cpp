@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/kernel/front_removal.h"
+
 namespace headgate::kernel {
 namespace {
 
@@ -263,6 +265,9 @@ Result<std::size_t> PinDirectory::remove_all() const {
   std::size_t links = 0;
   for (const fs::path& state : entries_of(path_)) {
     if (state_number(state) == 0) continue;
+    const auto fronts = remove_fronts(state);
+    if (!fronts) return tl::unexpected(fronts.error());
+    links += *fronts;
     const std::vector<fs::path> pins = entries_of(state);
     links += static_cast<std::size_t>(std::count_if(pins.begin(), pins.end(), is_link));
     if (auto removed = remove_pins(state); !removed) return tl::unexpected(removed.error());

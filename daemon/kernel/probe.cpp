@@ -97,12 +97,12 @@ void add_optional(Findings& findings) {
                "bpf_sock_destroy closes a socket from a program; headgate uses SOCK_DESTROY",
                probe_sock_destroy(), "nothing to do; Linux 6.5 and later have it");
   findings.add(kOptional, "XDP",
-               "could drop denied clients before the kernel's network stack; "
-               "headgate has no such front line yet",
-               probe_xdp(), "nothing to do");
+               "sheds what is refused before it costs a socket buffer, where 'xdp' names interfaces",
+               probe_xdp(), "nothing to do; the limits hold without it");
   findings.add(kOptional, "XDP dispatcher",
-               "lets several XDP programs share an interface (libxdp, freplace); not used yet",
-               probe_xdp_dispatcher(), "nothing to do");
+               "lets several XDP programs share an interface (libxdp, freplace)",
+               probe_xdp_dispatcher(),
+               "nothing to do; the front line is alone on an interface, or not there");
 }
 
 }  // namespace

@@ -101,6 +101,8 @@ Result<void> LiveManager::begin(const config::Config& config) {
   sockets_ = std::make_unique<RefusalSockets>(*limiter_, *replies_);
   sockets_->open(*in_force_->policy, RefusalSockets::Retry::kAtOnce);
   complain(group_complaint_, follow_groups());
+  fronts_.want(config.xdp);
+  fronts_.follow(*limiter_);
   return {};
 }
 
@@ -145,10 +147,13 @@ Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy polic
   }
   sockets_->close_unused(*compiled);
   complain(group_complaint_, follow_groups());
+  fronts_.want(next.config.xdp);
+  fronts_.follow(*limiter_);
   source_ = std::move(next);
   report.generation = changed->generation;
   report.rekeyed = changed->rekeyed;
   report.warnings = sockets_->missing();
+  for (std::string& sentence : fronts_.missing()) report.warnings.push_back(std::move(sentence));
   report.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
   return report;
 }

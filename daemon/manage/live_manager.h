@@ -15,6 +15,7 @@
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/pin_directory.h"
 #include "daemon/manage/deny_book.h"
+#include "daemon/manage/front_follower.h"
 #include "daemon/manage/group_finder.h"
 #include "daemon/manage/manager.h"
 #include "daemon/manage/namespace_follower.h"
@@ -62,8 +63,8 @@ class LiveManager final : public Manager {
   std::string rule_name(policy::RuleId id) const;
   // Call it about once a second: forgets what has expired.
   void tick();
-  // Call it about once a second, where it may take its time: follows network namespaces and groups
-  // of processes that come and go.
+  // Call it about once a second, where it may take its time: follows network namespaces, groups
+  // of processes and network interfaces that come and go.
   void follow_host();
   // Call it about once a minute, there: verify(), and what is to be said about it.
   void check_counts();
@@ -114,6 +115,7 @@ class LiveManager final : public Manager {
   std::string namespace_complaint_;  // said last: not again every second
   std::string group_complaint_;
   GroupFinder group_finder_;
+  FrontFollower fronts_;
 
   mutable std::mutex pointers_;  // held for an instant; guards what follows
   std::shared_ptr<const InForce> in_force_;

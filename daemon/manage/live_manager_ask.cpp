@@ -33,6 +33,13 @@ Result<observe::Snapshot> LiveManager::snapshot() const {
   snapshot->replies_answered = replies.answered;
   snapshot->replies_abandoned = replies.abandoned;
   snapshot->replies_reset = replies.reset;
+  snapshot->fronts = fronts_.look();
+  for (observe::FrontSnapshot& front : snapshot->fronts) {
+    if (!front.number) continue;
+    const auto counts = limiter_->front_counts(*front.number);
+    if (!counts) return tl::unexpected(counts.error());
+    front.counts = *counts;
+  }
   snapshot->tables.push_back(
       {"denied", static_cast<std::uint32_t>(denied_count_.load()), now->config.tables.denied});
   return snapshot;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the manager follows the host: network namespaces, groups of processes, and the open sockets.
+// How the manager follows the host: network namespaces, groups of processes, network
+// interfaces, and the open sockets.
 #include <algorithm>
 #include <cstdlib>
 #include <tuple>
@@ -38,6 +39,7 @@ void LiveManager::follow_host() {
   sockets_->close_unused(*now->policy);
   sockets_->open(*now->policy, RefusalSockets::Retry::kAfterPause);
   complain(group_complaint_, follow_groups());
+  fronts_.follow(*limiter_);
 }
 
 Result<VerifyReport> LiveManager::verify(bool repair) {

@@ -119,6 +119,39 @@ MetricFamily tables(const Snapshot& snapshot, std::string name, std::string help
   return family.take();
 }
 
+MetricFamily front_packets(const Snapshot& snapshot) {
+  Family family("headgate_xdp_packets_total",
+                "Packets that ask for a connection to a rule, and others of clients that are denied "
+                "hard, by what the front line did with them and why.",
+                MetricType::Counter);
+  for (const FrontSnapshot& front : snapshot.fronts) {
+    for (std::size_t verdict = 0; verdict < front_verdict_labels().size(); ++verdict) {
+      for (std::size_t reason = 0; reason < reason_labels().size(); ++reason) {
+        const std::uint64_t count = front.counts.packets[verdict][reason];
+        // One is there from the beginning, the others once they have happened: 36 an interface.
+        if (count == 0 && (verdict != HG_FRONT_PASS || reason != HG_ADMITTED)) continue;
+        family.add({{"interface", front.interface},
+                    {"netns", front.netns},
+                    {"verdict", front_verdict_labels()[verdict]},
+                    {"reason", reason_labels()[reason]}},
+                   static_cast<double>(count));
+      }
+    }
+  }
+  return family.take();
+}
+
+MetricFamily front_modes(const Snapshot& snapshot) {
+  Family family("headgate_xdp_mode",
+                "1 for the mode that the front line is attached in; mode \"none\": it is not, "
+                "although the configuration says so.",
+                MetricType::Gauge);
+  for (const FrontSnapshot& front : snapshot.fronts) {
+    family.add({{"interface", front.interface}, {"netns", front.netns}, {"mode", front.mode}}, 1);
+  }
+  return family.take();
+}
+
 MetricFamily single(std::string name, std::string help, MetricType type, double value) {
   Family family(std::move(name), std::move(help), type);
   family.add({}, value);
@@ -178,6 +211,8 @@ std::vector<MetricFamily> to_metrics(const Snapshot& snapshot, const std::string
             "Differences between the counters and the open sockets, as the check of the last "
             "minute found them, before it repaired them.",
             [](const RuleSnapshot& rule) { return static_cast<double>(rule.count_drift); }),
+      front_packets(snapshot),
+      front_modes(snapshot),
       tables(snapshot, "headgate_table_entries", "Entries in use of a kernel table.",
              &kernel::TableFill::entries),
       tables(snapshot, "headgate_table_capacity", "Entries that a kernel table holds at most.",

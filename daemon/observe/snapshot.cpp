@@ -63,6 +63,15 @@ const std::vector<std::string>& reason_labels() {
   return labels;
 }
 
+const std::vector<std::string>& front_verdict_labels() {
+  static const std::vector<std::string> labels = {
+#define HG_FRONT_LABEL(name, label, text) label,
+      HG_FRONT_VERDICTS(HG_FRONT_LABEL)
+#undef HG_FRONT_LABEL
+  };
+  return labels;
+}
+
 const std::vector<std::string>& action_labels() {
   static const std::vector<std::string> labels = {"reset", "drop", "reply"};
   static_assert(HG_ACTION_RESET == 0 && HG_ACTION_DROP == 1 && HG_ACTION_REPLY == 2);

@@ -36,10 +36,23 @@ struct ConfigSnapshot {
   std::string last_error;
 };
 
+// The front line on one network interface.
+struct FrontSnapshot {
+  std::string netns;  // as the configuration names it
+  std::string interface;
+  std::optional<std::uint32_t> number;  // see kernel::Limiter::front_counts
+  std::string mode;                     // "native", "generic"; "none": it is not attached
+  bool is_alone = false;                // not in the dispatcher of libxdp
+  std::uint32_t others = 0;             // XDP programs in the same dispatcher
+  std::string error;                    // why it is not attached, or not as it is wanted
+  hg_front_stats counts{};              // packets since the interface came
+};
+
 // What is enforced and how full it is, at one moment: what the metrics page and the CLI both show.
 struct Snapshot {
   std::vector<RuleSnapshot> rules;  // in file order
   std::vector<kernel::TableFill> tables;
+  std::vector<FrontSnapshot> fronts;
   kernel::EventLosses losses;
   ConfigSnapshot config;
   std::uint32_t replies_open = 0;
@@ -68,8 +81,8 @@ struct ClientQuery {
   std::uint64_t at_least = 0;  // of what it is ordered by
 };
 
-// Joins what the limiter has counted with what its policy was compiled from. Thread-safe. `config`
-// and `replies` are left to the caller.
+// Joins what the limiter has counted with what its policy was compiled from. Thread-safe. `config`,
+// `fronts` and `replies` are left to the caller.
 Result<Snapshot> take_snapshot(const config::Config& config, const policy::Policy& policy,
                                const kernel::Limiter& limiter);
 
@@ -85,6 +98,8 @@ Result<void> check_rule_name(const config::Config& config, const std::string& na
 
 // Labels of the reasons for refusal, by enum hg_reason; the first one stands for HG_ADMITTED.
 const std::vector<std::string>& reason_labels();
+// Labels of enum hg_front_verdict.
+const std::vector<std::string>& front_verdict_labels();
 // Labels of enum hg_action but for the last, HG_ACTION_NONE.
 const std::vector<std::string>& action_labels();
 const char* to_string(config::Mode mode);

@@ -118,7 +118,7 @@ Outcome FrontLab::run_here(const frames::Bytes& frame, int repeat, std::uint32_t
   options.ctx_in = &context;
   options.ctx_size_in = sizeof(context);
   options.repeat = repeat;
-  if (bpf_prog_test_run_opts(bpf_program__fd(front_->progs.front), &options) != 0) {
+  if (bpf_prog_test_run_opts(bpf_program__fd(front_->progs.headgate_front), &options) != 0) {
     throw std::runtime_error("BPF_PROG_TEST_RUN: errno " + std::to_string(errno));
   }
   outcome.verdict = options.retval;

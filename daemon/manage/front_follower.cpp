@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/manage/front_follower.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "daemon/kernel/front_links.h"
+
+namespace headgate::manage {
+namespace {
+
+bool is_same(const kernel::FrontLink& a, const kernel::FrontLink& b) {
+  return a.outer_vlan == b.outer_vlan && a.inner_vlan == b.inner_vlan &&
+         std::memcmp(&a.link, &b.link, sizeof(a.link)) == 0;
+}
+
+bool is_same(const std::vector<kernel::FrontLink>& a, const std::vector<kernel::FrontLink>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& one, const auto& other) { return is_same(one, other); });
+}
+
+const char* mode_name(const kernel::FrontHook& hook) {
+  return hook.is_native ? "native" : "generic";
+}
+
+std::string place_name(const kernel::FrontHook& hook) {
+  if (hook.is_alone) return "alone: there is no dispatcher for XDP programs on this kernel";
+  return "in the dispatcher of libxdp, with " + std::to_string(hook.others) + " other programs";
+}
+
+}  // namespace
+
+void FrontFollower::want(const config::Xdp& wanted) {
+  wanted_ = wanted;
+  has_changed_ = true;
+}
+
+// None: it is not to have a front line.
+std::optional<FrontFollower::Wish> FrontFollower::wish_for(
+    const kernel::Interface& interface) const {
+  for (const config::XdpInterface& one : wanted_.interfaces) {
+    if (fnmatch(one.name.c_str(), interface.name.c_str(), 0) != 0) continue;
+    // A pattern means those that it is possible on.
+    if (!interface.is_ethernet && one.name != interface.name) return std::nullopt;
+    return Wish{one.mode, wanted_.priority};
+  }
+  return std::nullopt;
+}
+
+void FrontFollower::follow(kernel::Limiter& limiter) {
+  note_namespaces(limiter);
+  for (auto& [cookie, netns] : namespaces_) follow_in(netns, limiter);
+  has_changed_ = false;
+  publish();
+}
+
+void FrontFollower::note_namespaces(kernel::Limiter& limiter) {
+  std::set<std::uint64_t> limited;
+  for (const kernel::NamedNamespace& one : limiter.namespaces()) {
+    const std::uint64_t cookie = one.netns->cookie();
+    limited.insert(cookie);
+    Namespace& netns = namespaces_[cookie];
+    netns.name = one.name;
+    netns.netns = one.netns;
+  }
+  for (auto one = namespaces_.begin(); one != namespaces_.end();) {
+    if (limited.count(one->first) > 0) {
+      ++one;
+      continue;
+    }
+    for (const auto& [index, known] : one->second.known) {
+      let_go(one->second, index, known, limiter);
+    }
+    one = namespaces_.erase(one);
+  }
+  // Of an earlier daemon, in namespaces that nobody finds any more.
+  for (const kernel::Front& front : limiter.fronts()) {
+    if (limited.count(front.netns_cookie) == 0) (void)limiter.forget_front(front.number);
+  }
+}
+
+bool FrontFollower::is_due(Namespace& netns) const {
+  // Looked at in any case: what has changed until now is then seen by what follows.
+  const bool may_have_changed = netns.interfaces->may_have_changed();
+  return may_have_changed || has_changed_ ||
+         std::any_of(netns.known.begin(), netns.known.end(), [](const auto& one) {
+           return !one.second.error.empty() && one.second.pause.is_over();
+         });
+}
+
+void FrontFollower::follow_in(Namespace& netns, kernel::Limiter& limiter) {
+  if (!netns.pause.is_over()) return;
+  Result<std::vector<kernel::Interface>> all;
+  if (!netns.interfaces) {
+    auto opened = kernel::InterfaceList::open(*netns.netns);
+    if (opened) {
+      netns.interfaces = std::move(*opened);
+    } else {
+      all = tl::unexpected(opened.error());
+    }
+  }
+  if (netns.interfaces) {
+    if (!is_due(netns)) return;
+    all = netns.interfaces->read();
+  }
+  if (!all) {
+    const std::string now = all.error().to_string();
+    if (now != netns.error) spdlog::error("the interfaces of {} are unknown: {}", netns.name, now);
+    netns.error = now;
+    netns.interfaces.reset();  // what has changed until it works again must not be missed
+    netns.pause.begin();
+    return;
+  }
+  netns.error.clear();
+  netns.pause = {};
+  const auto inside = netns.netns->run_inside([&]() -> Result<void> {
+    compare(netns, *all, limiter);
+    return {};
+  });
+  if (!inside) spdlog::error("cannot enter {}: {}", netns.name, inside.error().to_string());
+}
+
+// Inside the namespace.
+void FrontFollower::compare(Namespace& netns, const std::vector<kernel::Interface>& all,
+                            kernel::Limiter& limiter) {
+  std::map<std::uint32_t, Known> former = std::exchange(netns.known, {});
+  for (const kernel::Interface& interface : all) {
+    const auto wish = wish_for(interface);
+    if (!wish) continue;
+    Known& known = netns.known[interface.index];
+    if (const auto one = former.find(interface.index); one != former.end()) {
+      known = std::move(one->second);
+      former.erase(one);
+    }
+    known.name = interface.name;
+    keep_up(netns, interface, *wish, all, limiter, known);
+  }
+  for (const auto& [index, known] : former) let_go(netns, index, known, limiter);
+  drop_former(netns, limiter);
+}
+
+// What an earlier daemon has left on interfaces that are not wanted now.
+void FrontFollower::drop_former(const Namespace& netns, kernel::Limiter& limiter) const {
+  for (const kernel::Front& front : limiter.fronts()) {
+    if (front.netns_cookie != netns.netns->cookie() || netns.known.count(front.index) > 0) continue;
+    let_go(netns, front.index, {"interface " + std::to_string(front.index), front.number, {}, {},
+                                {}, {}, {}},
+           limiter);
+  }
+}
+
+void FrontFollower::keep_up(const Namespace& netns, const kernel::Interface& interface,
+                            const Wish& wish, const std::vector<kernel::Interface>& all,
+                            kernel::Limiter& limiter, Known& known) {
+  if (known.hook) {
+    const auto there = kernel::find_front(interface.index);
+    if (there && !*there) {
+      spdlog::warn("{}: somebody has detached the front line of {}", netns.name, interface.name);
+      known.hook.reset();
+    } else if (there) {
+      known.hook = **there;
+    }
+  }
+  const bool is_tried = known.error.empty() || known.pause.is_over() || has_changed_;
+  if ((!known.hook || !(known.wish == wish)) && is_tried) {
+    const auto attached = attach(netns, interface, wish, limiter, known);
+    const std::string error = attached ? std::string() : attached.error().to_string();
+    if (!error.empty() && error != known.error) {
+      spdlog::error("{}: no front line on {}: {}", netns.name, interface.name, error);
+    }
+    known.error = error;
+    if (attached) {
+      known.pause = {};
+    } else {
+      known.pause.begin();
+    }
+  }
+  if (!known.number) return;
+  auto links = kernel::find_links(interface, all, kernel::may_hide_tags(interface.name));
+  if (is_same(links, known.links)) return;
+  if (auto set = limiter.set_links(*known.number, links); !set) {
+    spdlog::error("{}: {}: {}", netns.name, interface.name, set.error().to_string());
+    return;
+  }
+  known.links = std::move(links);
+}
+
+Result<void> FrontFollower::attach(const Namespace& netns, const kernel::Interface& interface,
+                                   const Wish& wish, kernel::Limiter& limiter, Known& known) {
+  if (!interface.is_ethernet) {
+    return fail(ErrorCode::kUnsupported, "it is no Ethernet interface");
+  }
+  const std::uint64_t cookie = netns.netns->cookie();
+  const auto number = limiter.give_front(cookie, interface.index);
+  if (!number) return tl::unexpected(number.error());
+  known.number = *number;
+  // What a veth sends back goes to its peer, which drops it unless it has GRO or a program itself;
+  // generic mode has no such condition.
+  const bool prefers_generic = interface.kind == "veth";
+  const auto hook = kernel::attach_front(
+      {interface.index, wish.mode, prefers_generic, wish.priority},
+      [&limiter, cookie, &number] { return limiter.open_front(cookie, *number); });
+  if (!hook) return tl::unexpected(hook.error());
+  known.hook = *hook;
+  known.wish = wish;
+  spdlog::info("{}: the front line is on {}, {} mode, {}", netns.name, interface.name,
+               mode_name(*hook), place_name(*hook));
+  return {};
+}
+
+void FrontFollower::let_go(const Namespace& netns, std::uint32_t index, const Known& known,
+                           kernel::Limiter& limiter) {
+  bool was_there = false;
+  (void)netns.netns->run_inside([&]() -> Result<void> {
+    const auto detached = kernel::detach_front(index);  // fails if the interface has gone
+    was_there = detached && *detached;
+    return {};
+  });
+  if (known.number) (void)limiter.forget_front(*known.number);
+  if (was_there) {
+    spdlog::info("{}: no front line on {} any more", netns.name, known.name);
+  } else if (known.hook) {
+    spdlog::info("{}: interface {} has gone", netns.name, known.name);
+  }
+}
+
+void FrontFollower::publish() {
+  std::vector<observe::FrontSnapshot> now;
+  for (const auto& [cookie, netns] : namespaces_) {
+    for (const auto& [index, known] : netns.known) {
+      observe::FrontSnapshot one;
+      one.netns = netns.name;
+      one.interface = known.name;
+      one.number = known.number;
+      one.mode = known.hook ? mode_name(*known.hook) : "none";
+      one.is_alone = known.hook && known.hook->is_alone;
+      one.others = known.hook ? known.hook->others : 0;
+      one.error = known.error;
+      now.push_back(std::move(one));
+    }
+  }
+  std::sort(now.begin(), now.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.netns, a.interface) < std::tie(b.netns, b.interface);
+  });
+  const std::lock_guard lock(lock_);
+  published_ = std::move(now);
+}
+
+std::vector<observe::FrontSnapshot> FrontFollower::look() const {
+  const std::lock_guard lock(lock_);
+  return published_;
+}
+
+std::vector<std::string> FrontFollower::missing() const {
+  std::vector<std::string> sentences;
+  for (const observe::FrontSnapshot& one : look()) {
+    if (one.error.empty()) continue;
+    sentences.push_back("no front line on " + one.interface + " (" + one.netns + "): " + one.error);
+  }
+  return sentences;
+}
+
+}  // namespace headgate::manage
