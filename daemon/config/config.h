@@ -207,6 +207,7 @@ struct Xdp {
 };
 inline constexpr std::uint32_t kMaxXdpPriority = 1'000'000;
 
+inline constexpr std::size_t kMaxXdpInterfaces = 64;
 // A whole, valid configuration file. Immutable once parsed; every default is filled in.
 struct Config {
   std::vector<Rule> rules;  // in file order; at most kMaxRules
