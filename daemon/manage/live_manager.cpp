@@ -7,6 +7,7 @@
 #include "daemon/config/file.h"
 #include "daemon/config/parse.h"
 #include "daemon/config/settings_file.h"
+#include "daemon/config/warnings.h"
 
 namespace headgate::manage {
 namespace {
@@ -148,7 +149,9 @@ Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy polic
   source_ = std::move(next);
   report.generation = changed->generation;
   report.rekeyed = changed->rekeyed;
-  report.warnings = sockets_->missing();
+  report.warnings = config::warnings(source_.config, source_.path);
+  const std::vector<std::string> missing = sockets_->missing();
+  report.warnings.insert(report.warnings.end(), missing.begin(), missing.end());
   report.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
   return report;
 }
