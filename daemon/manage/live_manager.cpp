@@ -94,7 +94,7 @@ Result<void> LiveManager::begin(const config::Config& config) {
   if (!denials) return tl::unexpected(denials.error());
   deny_book_.restore(*denials, Clocks::now());
   denied_count_ = denials->size();
-  limiter_->set_any_denied(!denials->empty());
+  limiter_->set_any_denied(!denials->empty(), deny_book_.has_hard());
   auto replies = reply::ReplyServer::start(
       config.max_replies, [this](const reply::Refused& refused) { return when_again(refused); });
   if (!replies) return tl::unexpected(replies.error());
