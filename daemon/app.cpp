@@ -17,6 +17,7 @@
 
 #include "common/version.h"
 #include "daemon/config/namespaces.h"
+#include "daemon/config/warnings.h"
 #include "daemon/control/server.h"
 #include "daemon/event_handler.h"
 #include "daemon/former_pins.h"
@@ -197,6 +198,9 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
   if (!started) return tl::unexpected(started.error());
   manage::LiveManager& manager = **started;
   spdlog::info("{}", manager.limiter().how_started());
+  for (const std::string& warning : config::warnings(config, config_file)) {
+    spdlog::warn("{}", warning);
+  }
 
   std::unique_ptr<MetricsServer> metrics;
   if (config.metrics_listen) {

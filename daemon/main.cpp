@@ -7,6 +7,7 @@
 
 #include "common/version.h"
 #include "daemon/app.h"
+#include "daemon/config/warnings.h"
 #include "daemon/manage/source.h"
 #include "daemon/policy/policy.h"
 #include "daemon/runtime/event_loop.h"
@@ -58,6 +59,9 @@ int main(int argc, char** argv) {
     const auto policy = headgate::policy::compile(source->config, config_file);
     if (!policy) return complain(policy.error());
     std::printf("%s: good, %zu rules\n", config_file.c_str(), source->config.rules.size());
+    for (const std::string& warning : headgate::config::warnings(source->config, config_file)) {
+      std::printf("warning: %s\n", warning.c_str());
+    }
     return kGood;
   }
   const auto done = headgate::run_daemon(*signals, *std::move(source));

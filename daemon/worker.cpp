@@ -24,6 +24,7 @@ void log_reload(const Result<manage::ReloadReport>& report) {
   for (const config::Change& change : report->changes) {
     spdlog::info("reload: {}", config::to_string(change));
   }
+  for (const std::string& warning : report->warnings) spdlog::warn("reload: {}", warning);
   spdlog::info("reload: generation {} is in force ({} changes, {} connections counted anew, {} us)",
                report->generation, report->changes.size(), report->rekeyed, report->took.count());
 }

@@ -20,6 +20,7 @@ struct Arguments {
   std::string duration;
   std::string until;
   std::string reason;
+  bool hard = false;
   bool evict = false;
 };
 
@@ -51,6 +52,7 @@ int run_add(const Program& program, const Arguments& arguments) {
     entry->set_cidr(line.cidr);
     entry->set_reason(line.reason.empty() ? arguments.reason : line.reason);
     entry->set_until_unix_ms(*expiry);
+    entry->set_hard(arguments.hard);
   }
   request.set_evict(arguments.evict);
   return program.show(
@@ -109,7 +111,7 @@ void add_deny(Program& program) {
 
   const auto add = std::make_shared<Arguments>();
   CLI::App* command = program.add_to(
-      *deny, "add", "Deny clients; those on the list already get the new expiry and reason",
+      *deny, "add", "Deny clients; those on the list already get the new expiry, reason and --hard",
       "deny add 198.51.100.0/24 --for 10m --reason scanner --evict",
       [&program, add] { return run_add(program, *add); });
   add_sources(*command, add);
@@ -119,6 +121,9 @@ void add_deny(Program& program) {
       ->check(checked_by(expiry_at, "TIME"))
       ->excludes(duration);
   command->add_option("--reason", add->reason, "Why; for those without a reason in the file");
+  command->add_flag("--hard", add->hard,
+                    "Also drop the packets of the connections that they have, where the front line "
+                    "(xdp) is attached");
   command->add_flag("--evict", add->evict, "Close the connections that they have, too");
 
   const auto remove = std::make_shared<Arguments>();

@@ -2,38 +2,51 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/render.h"
 #include "common/version.h"
 #include "daemon/config/parse.h"
+#include "daemon/config/warnings.h"
 #include "daemon/kernel/probe.h"
 #include "daemon/policy/policy.h"
 
 namespace headgate::cli {
 namespace {
 
+struct Checked {
+  std::size_t rules = 0;
+  std::vector<std::string> warnings;
+};
+
 // What `headgated --check` does.
-Result<std::size_t> count_rules(const std::string& file) {
+Result<Checked> check(const std::string& file) {
   const auto config = config::load(file);
   if (!config) return tl::unexpected(config.error());
   const auto policy = policy::compile(*config, file);
   if (!policy) return tl::unexpected(policy.error());
-  return config->rules.size();
+  return Checked{config->rules.size(), config::warnings(*config, file)};
 }
 
 int run_check(const Program& program, const std::string& file) {
-  const auto rules = count_rules(file);
+  const auto checked = check(file);
   if (!program.wants_json()) {
-    if (!rules) return program.complain(rules.error());
-    return program.print(file + ": good, " + std::to_string(*rules) + " rules\n");
+    if (!checked) return program.complain(checked.error());
+    std::string text = file + ": good, " + std::to_string(checked->rules) + " rules\n";
+    for (const std::string& warning : checked->warnings) text += "warning: " + warning + "\n";
+    return program.print(text);
   }
-  Json json{{"is_good", rules.has_value()}};
-  if (rules) json["rules"] = *rules;
-  if (!rules) json["error"] = rules.error().to_string();
+  Json json{{"is_good", checked.has_value()}};
+  if (checked) {
+    json["rules"] = checked->rules;
+    json["warnings"] = checked->warnings;
+  } else {
+    json["error"] = checked.error().to_string();
+  }
   const int printed = program.print(dump(json));
-  return rules ? printed : kBad;
+  return checked ? printed : kBad;
 }
 
 int run_doctor(const Program& program, const PinOptions& options) {

@@ -61,15 +61,16 @@ struct RuleSettings {
   OnTableFull on_table_full = OnTableFull::kAdmit;
 };
 
-// One `listen` entry: local TCP ports first..last (both included, never 0) on some addresses; or,
-// if `unit` or `cgroup` is set, whatever TCP ports the sockets of that group listen on.
+// One `listen` entry: local ports first..last (both included, never 0) on some addresses; or, if
+// `unit` or `cgroup` is set, whatever TCP ports the sockets of that group listen on.
 struct Listen {
   std::optional<Prefix> address;  // none: every local address, IPv4 and IPv6
   std::uint16_t first_port = 0;   // 0 if it is a group
   std::uint16_t last_port = 0;
-  std::string unit;    // `{ unit: nginx.service }`: a systemd unit, found by the group's name
-  std::string cgroup;  // `{ cgroup: system.slice/nginx.service }`: below the cgroup2 mount; see
-                       // group.h for both
+  bool is_udp = false;  // "443/udp", for QUIC; else TCP
+  std::string unit;     // `{ unit: nginx.service }`: a systemd unit, found by the group's name
+  std::string cgroup;   // `{ cgroup: system.slice/nginx.service }`: below the cgroup2 mount; see
+                        // group.h for both
   Position position;
 
   bool is_group() const { return !unit.empty() || !cgroup.empty(); }
@@ -206,6 +207,7 @@ struct Xdp {
   std::uint32_t priority = 50;  // 0..kMaxXdpPriority: beside other XDP programs the lowest is first
 };
 inline constexpr std::uint32_t kMaxXdpPriority = 1'000'000;
+inline constexpr std::size_t kMaxXdpInterfaces = 64;
 
 // A whole, valid configuration file. Immutable once parsed; every default is filled in.
 struct Config {

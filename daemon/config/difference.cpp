@@ -175,6 +175,7 @@ std::vector<Change> difference(const Config& from, const Config& to) {
   add_summary("clients.exempt", compare(exempt_of(from), exempt_of(to)), changes);
   add_summary("clients.deny", compare(deny_of(from), deny_of(to)), changes);
   add_changed_keys(stop_values(from), stop_values(to), Kind::kChanged, "", changes);
+  add_changed_keys(flatten(from.xdp), flatten(to.xdp), Kind::kChanged, "", changes);
   add_changed_keys(start_values(from), start_values(to), Kind::kNeedsRestart, "", changes);
   return changes;
 }

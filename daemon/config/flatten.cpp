@@ -91,7 +91,28 @@ void put_override(Flat& flat, const std::string& prefix, const Override& from) {
   put_override_rate("new_connections.per_network", from.network_rate);
 }
 
+std::string interface_text(const XdpInterface& interface) {
+  const std::string name = scalar_text(interface.name);
+  if (interface.mode == XdpMode::kAuto) return name;
+  return "{ name: " + name + ", mode: " + std::string(word_for(kXdpModes, interface.mode)) + " }";
+}
+
+// In their order: of two that match, the first one holds.
+std::string interfaces_text(const Xdp& xdp) {
+  std::string text;
+  for (const XdpInterface& interface : xdp.interfaces) {
+    text += (text.empty() ? "" : ", ") + interface_text(interface);
+  }
+  return "[" + text + "]";
+}
+
 }  // namespace
+
+Flat flatten(const Xdp& xdp) {
+  return {{"xdp.interfaces", interfaces_text(xdp)},
+          {"xdp.syn_cookies", std::string(word_for(kSynCookies, xdp.syn_cookies))},
+          {"xdp.priority", std::to_string(xdp.priority)}};
+}
 
 Flat flatten(const Rule& rule) {
   Flat flat;

@@ -14,5 +14,7 @@ namespace headgate::config {
 // entry. What makes no difference (the order of `listen`, one override written as two) makes none
 // here. The keys without "overrides[…]" are those of a Setting (overlay.h).
 std::map<std::string, std::string> flatten(const Rule& rule);
+// Of the front line: by whole key, "xdp.priority".
+std::map<std::string, std::string> flatten(const Xdp& xdp);
 
 }  // namespace headgate::config

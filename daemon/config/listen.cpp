@@ -13,7 +13,7 @@ namespace headgate::config {
 namespace {
 
 constexpr std::string_view kForms =
-    R"("443", "8000-8010", "192.0.2.10:443" or "[2001:db8::1]:443")";
+    R"("443", "443/udp", "8000-8010", "192.0.2.10:443" or "[2001:db8::1]:443")";
 constexpr std::size_t kMaxBytes = 100;  // more than any entry needs
 
 tl::unexpected<Error> wrong(std::string_view text, std::string_view what,
@@ -96,17 +96,20 @@ Result<Split> split(std::string_view text) {
   return Split{text.substr(0, colon), text.substr(colon + 1)};
 }
 
-Result<std::string_view> strip_protocol(std::string_view text) {
+struct Stripped {
+  std::string_view text;  // without its protocol
+  bool is_udp = false;
+};
+
+Result<Stripped> strip_protocol(std::string_view text) {
   const std::size_t slash = text.rfind('/');
-  if (slash == std::string_view::npos) return text;
+  if (slash == std::string_view::npos) return Stripped{text};
   const std::string_view protocol = text.substr(slash + 1);
-  if (protocol == "tcp") return text.substr(0, slash);
-  if (protocol == "udp") {
-    return wrong(text, "is UDP, which is not supported", "a TCP port such as \"443\"");
-  }
+  if (protocol == "tcp") return Stripped{text.substr(0, slash)};
+  if (protocol == "udp") return Stripped{text.substr(0, slash), true};
   // The slash belongs to a prefix.
-  if (protocol.find(':') != std::string_view::npos || Prefix::parse(text)) return text;
-  return wrong(text, "ends with " + quote(text.substr(slash)), "'/tcp' or nothing");
+  if (protocol.find(':') != std::string_view::npos || Prefix::parse(text)) return Stripped{text};
+  return wrong(text, "ends with " + quote(text.substr(slash)), "'/tcp', '/udp' or nothing");
 }
 
 // Groups are written as maps. How would this text be, if it names one?
@@ -131,13 +134,14 @@ Result<Listen> parse_listen(std::string_view text) {
   if (const std::optional<std::string> group = as_group(text)) {
     return wrong(text, "is not a port", *group);
   }
-  const Result<std::string_view> entry = strip_protocol(text);
+  const Result<Stripped> entry = strip_protocol(text);
   if (!entry) return tl::unexpected(entry.error());
-  if (entry->empty()) return wrong(text, "is not a port");
-  const Result<Split> parts = split(*entry);
+  if (entry->text.empty()) return wrong(text, "is not a port");
+  const Result<Split> parts = split(entry->text);
   if (!parts) return tl::unexpected(parts.error());
 
   Listen listen;
+  listen.is_udp = entry->is_udp;
   if (parts->bracketed || !parts->address.empty()) {
     const Result<Prefix> address = parse_address(text, parts->address, parts->bracketed);
     if (!address) return tl::unexpected(address.error());
@@ -155,6 +159,7 @@ std::string to_string(const Listen& listen) {
   if (!listen.cgroup.empty()) return std::string(kCgroupKey) + ":" + listen.cgroup;
   std::string ports = std::to_string(listen.first_port);
   if (listen.last_port != listen.first_port) ports += "-" + std::to_string(listen.last_port);
+  if (listen.is_udp) ports += "/udp";
   if (!listen.address) return ports;
   const bool is_any = listen.address->length == 0;
   const std::string address =

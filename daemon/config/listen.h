@@ -17,7 +17,7 @@ namespace headgate::config {
 //   [2001:db8::1]:443  [2001:db8::/32]:443
 //   0.0.0.0:443  [::]:443               on every IPv4, every IPv6 address
 //
-// "/tcp" may follow.
+// "/tcp" may follow, or "/udp".
 Result<Listen> parse_listen(std::string_view text);
 
 // As parse_listen would read it back; of a group "unit:nginx.service" or

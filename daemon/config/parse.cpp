@@ -110,6 +110,7 @@ std::vector<Field> config_fields(Config& into, DraftSettings& defaults) {
       {"netns", [&](const Value& value) { return read_netns(value, into.netns); }},
       {"share_across_netns",
        [&](const Value& value) { return store(into.netns.share_counts, value.truth()); }},
+      {"xdp", [&](const Value& value) { return read_xdp(value, into.xdp); }},
       {"pin_dir", [&](const Value& value) { return read_pin_dir(value, into.pin_dir); }},
       {"on_stop", [&](const Value& value) { return store(into.on_stop, value.choice(kOnStop)); }},
   };

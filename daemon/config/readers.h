@@ -42,6 +42,7 @@ Result<void> read_overrides(const Value& value, std::vector<Override>& into);
 Result<void> read_rules(const Value& value, const DraftSettings& defaults, std::vector<Rule>& into);
 Result<void> read_clients(const Value& value, Clients& into);
 Result<void> read_netns(const Value& value, Namespaces& into);
+Result<void> read_xdp(const Value& value, Xdp& into);
 
 // The prefixes of a list in which each may stand once.
 class DistinctPrefixes {

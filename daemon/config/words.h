@@ -36,6 +36,11 @@ inline constexpr Word<ReplyKind> kReplyKinds[] = {{"http-429", ReplyKind::kHttp4
                                                   {"postgresql", ReplyKind::kPostgresql},
                                                   {"smtp-421", ReplyKind::kSmtp421}};
 
+inline constexpr Word<XdpMode> kXdpModes[] = {
+    {"auto", XdpMode::kAuto}, {"native", XdpMode::kNative}, {"generic", XdpMode::kGeneric}};
+
+inline constexpr Word<bool> kSynCookies[] = {{"auto", true}, {"off", false}};
+
 inline constexpr Word<bool> kSwitch[] = {{"on", true}, {"off", false}};
 inline constexpr Word<bool> kTruth[] = {{"true", true}, {"false", false}};
 

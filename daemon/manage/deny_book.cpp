@@ -35,10 +35,28 @@ system_clock::time_point Clocks::to_wall(std::uint64_t then_boot_ns) const {
 namespace {
 
 DenyListed to_listed(const Prefix& cidr, const DenyBook::Claim& claim) {
-  return {{cidr, claim.reason, claim.until}, DenyListed::Source::kOperator, {}};
+  return {{cidr, claim.reason, claim.until, claim.is_hard}, DenyListed::Source::kOperator, {}};
+}
+
+kernel::Denial to_denial(const Prefix& cidr, const DenyBook::Claim& claim) {
+  return {cidr, claim.until_boot_ns, claim.reason, claim.is_hard};
 }
 
 }  // namespace
+
+void DenyBook::put(const Prefix& cidr, Claim claim) {
+  erase(cidr);
+  if (claim.is_hard) ++hard_count_;
+  entries_[cidr] = std::move(claim);
+}
+
+bool DenyBook::erase(const Prefix& cidr) {
+  const auto place = entries_.find(cidr);
+  if (place == entries_.end()) return false;
+  if (place->second.is_hard) --hard_count_;
+  entries_.erase(place);
+  return true;
+}
 
 bool DenyBook::holds(const Prefix& cidr, const Clocks& now) const {
   const auto place = entries_.find(cidr);
@@ -47,12 +65,12 @@ bool DenyBook::holds(const Prefix& cidr, const Clocks& now) const {
 
 void DenyBook::follow(const Prefix& cidr, const Clocks& now, Orders& orders) {
   if (holds(cidr, now)) {
-    orders.deny.push_back({cidr, entries_.at(cidr).until_boot_ns, entries_.at(cidr).reason});
+    orders.deny.push_back(to_denial(cidr, entries_.at(cidr)));
     stopped_.erase(cidr);
   } else {
     orders.stop.push_back(cidr);
     stopped_.insert(cidr);
-    entries_.erase(cidr);
+    erase(cidr);
   }
 }
 
@@ -65,7 +83,7 @@ DenyBook::Orders DenyBook::add(const std::vector<DenyEntry>& entries, const Cloc
     const auto former = entries_.find(entry.cidr);
     orders.former.emplace_back(
         entry.cidr, former == entries_.end() ? std::nullopt : std::optional<Claim>(former->second));
-    entries_[entry.cidr] = {entry.reason, entry.until, now.to_boot_ns(entry.until)};
+    put(entry.cidr, {entry.reason, entry.until, now.to_boot_ns(entry.until), entry.is_hard});
     touched.insert(entry.cidr);
   }
   for (const Prefix& cidr : touched) follow(cidr, now, orders);
@@ -78,9 +96,9 @@ DenyBook::Orders DenyBook::undo(const Orders& added, const Clocks& now) {
   for (auto former = added.former.rbegin(); former != added.former.rend(); ++former) {
     const auto& [cidr, claim] = *former;
     if (claim) {
-      entries_[cidr] = *claim;
+      put(cidr, *claim);
     } else {
-      entries_.erase(cidr);
+      erase(cidr);
     }
     touched.insert(cidr);
   }
@@ -90,9 +108,9 @@ DenyBook::Orders DenyBook::undo(const Orders& added, const Clocks& now) {
 
 void DenyBook::restore(const std::vector<kernel::Denial>& denials, const Clocks& now) {
   for (const kernel::Denial& denial : denials) {
-    Claim claim{denial.reason, std::nullopt, denial.until_ns};
+    Claim claim{denial.reason, std::nullopt, denial.until_ns, denial.is_hard};
     if (denial.until_ns != HG_FOR_GOOD) claim.until = now.to_wall(denial.until_ns);
-    entries_[denial.cidr] = std::move(claim);
+    put(denial.cidr, std::move(claim));
   }
 }
 
@@ -101,7 +119,7 @@ DenyBook::Orders DenyBook::remove(const std::vector<Prefix>& cidrs, const Clocks
   Orders orders;
   for (const Prefix& cidr : cidrs) {
     ++(holds(cidr, now) ? report.removed : report.unknown);
-    if (entries_.erase(cidr) > 0) follow(cidr, now, orders);
+    if (erase(cidr)) follow(cidr, now, orders);
   }
   return orders;
 }
@@ -119,7 +137,7 @@ DenyBook::Orders DenyBook::everything() const {
   Orders orders;
   orders.deny.reserve(entries_.size());
   for (const auto& [cidr, claim] : entries_) {
-    orders.deny.push_back({cidr, claim.until_boot_ns, claim.reason});
+    orders.deny.push_back(to_denial(cidr, claim));
   }
   orders.stop.assign(stopped_.begin(), stopped_.end());
   return orders;

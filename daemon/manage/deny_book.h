@@ -39,6 +39,7 @@ class DenyBook {
     std::string reason;
     std::optional<std::chrono::system_clock::time_point> until;
     std::uint64_t until_boot_ns = HG_FOR_GOOD;
+    bool is_hard = false;
   };
 
   // What has to be done in the kernel to follow a change. No range is in both lists.
@@ -76,13 +77,19 @@ class DenyBook {
   std::size_t size_with(const std::vector<DenyEntry>& entries, const Clocks& now) const;
   // Entries that the kernel holds, once it has followed: also those that expire() will forget.
   std::size_t size() const { return entries_.size(); }
+  // Is one of them hard?
+  bool has_hard() const { return hard_count_ > 0; }
 
  private:
   bool holds(const Prefix& cidr, const Clocks& now) const;
+  void put(const Prefix& cidr, Claim claim);
+  // Was it there?
+  bool erase(const Prefix& cidr);
   // The kernel follows what the book says of this range now.
   void follow(const Prefix& cidr, const Clocks& now, Orders& orders);
 
   std::map<Prefix, Claim> entries_;
+  std::size_t hard_count_ = 0;
   std::set<Prefix> stopped_;  // not in entries_, but in the kernel until it has followed
 };
 

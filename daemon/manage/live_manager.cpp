@@ -7,6 +7,7 @@
 #include "daemon/config/file.h"
 #include "daemon/config/parse.h"
 #include "daemon/config/settings_file.h"
+#include "daemon/config/warnings.h"
 
 namespace headgate::manage {
 namespace {
@@ -93,7 +94,7 @@ Result<void> LiveManager::begin(const config::Config& config) {
   if (!denials) return tl::unexpected(denials.error());
   deny_book_.restore(*denials, Clocks::now());
   denied_count_ = denials->size();
-  limiter_->set_any_denied(!denials->empty());
+  limiter_->set_any_denied(!denials->empty(), deny_book_.has_hard());
   auto replies = reply::ReplyServer::start(
       config.max_replies, [this](const reply::Refused& refused) { return when_again(refused); });
   if (!replies) return tl::unexpected(replies.error());
@@ -152,8 +153,10 @@ Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy polic
   source_ = std::move(next);
   report.generation = changed->generation;
   report.rekeyed = changed->rekeyed;
-  report.warnings = sockets_->missing();
-  for (std::string& sentence : fronts_.missing()) report.warnings.push_back(std::move(sentence));
+  report.warnings = config::warnings(source_.config, source_.path);
+  for (const std::vector<std::string>& missing : {sockets_->missing(), fronts_.missing()}) {
+    report.warnings.insert(report.warnings.end(), missing.begin(), missing.end());
+  }
   report.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
   return report;
 }

@@ -90,13 +90,14 @@ Result<hg_explanation> LiveManager::ask(const IpAddress& client, const Target& t
   const config::Rule& rule = now.config.rules[now.policy->rules.at(id).index];
   for (const config::Listen& listen : rule.listen) {
     if (listen.is_group()) continue;  // whose ports are not known here
+    if (listen.is_udp) continue;      // a SYN is asked about
     const IpAddress server = listen.address ? listen.address->address : loopback(family);
     if (server.family() != family) continue;
     auto found = limiter_->explain(*netns, client, server, listen.first_port);
     if (!found) return found;
     if (found->rule == id) return found;
   }
-  return fail(ErrorCode::kNotFound, "rule '" + rule.name + "' has no listen entry that " +
+  return fail(ErrorCode::kNotFound, "rule '" + rule.name + "' has no listen entry for TCP that " +
                                         (family == IpFamily::kIpv4 ? "an IPv4" : "an IPv6") +
                                         " client reaches");
 }

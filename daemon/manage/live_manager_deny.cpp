@@ -33,7 +33,7 @@ Result<void> LiveManager::follow(const DenyBook::Orders& orders) {
   const bool is_empty = deny_book_.size() == 0;
   denied_count_ = deny_book_.size();
   // The programs look into the map only when they are told that there is something in it.
-  if (!is_empty) limiter_->set_any_denied(true);
+  if (!is_empty) limiter_->set_any_denied(true, deny_book_.has_hard());
   DenyBook::Orders everything;
   if (must_resync_) everything = deny_book_.everything();
   const DenyBook::Orders& missing = must_resync_ ? everything : orders;

@@ -31,6 +31,7 @@ struct DenyEntry {
   Prefix cidr;
   std::string reason;
   std::optional<std::chrono::system_clock::time_point> until;  // none: for good
+  bool is_hard = false;  // packets of established connections are dropped, too
 };
 
 // One line of `deny list`.
@@ -42,7 +43,7 @@ struct DenyListed {
 
 struct DenyReport {
   std::uint32_t added = 0;
-  std::uint32_t replaced = 0;  // were on the list; now with the new reason and expiry
+  std::uint32_t replaced = 0;  // were on the list; now with the new reason, expiry and hardness
   std::uint32_t removed = 0;
   std::uint32_t unknown = 0;  // to be removed, but not on the list
   std::uint64_t evicted = 0;  // connections closed, with `evict`

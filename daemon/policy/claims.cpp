@@ -9,8 +9,9 @@ namespace headgate::policy {
 Result<void> Claims::add(RuleId id, const config::Rule& rule, const config::Listen& listen) {
   const Claim claim{id, &rule, &listen};
   if (listen.is_group()) return add_group(claim);
-  const std::size_t ports = 1U + listen.last_port - listen.first_port;
-  if (listen.address && addressed_.size() + ports > kMaxListenEntries) {
+  const std::size_t count = 1U + listen.last_port - listen.first_port;
+  const std::size_t addressed = tcp_.addressed.size() + udp_.addressed.size();
+  if (listen.address && addressed + count > kMaxListenEntries) {
     config::Listen bare = listen;
     bare.address.reset();
     return config::fail_at(file_, listen.position,
@@ -19,11 +20,12 @@ Result<void> Claims::add(RuleId id, const config::Rule& rule, const config::List
                                config::quote(config::to_string(bare)) +
                                " for every address would be right");
   }
+  Ports& ports = listen.is_udp ? udp_ : tcp_;
   for (unsigned number = listen.first_port; number <= listen.last_port; ++number) {
     const auto port = static_cast<std::uint16_t>(number);
     const auto [first, is_new] = listen.address
-                                     ? insert(addressed_, Key(port, *listen.address), claim)
-                                     : insert(bare_, port, claim);
+                                     ? insert(ports.addressed, Key(port, *listen.address), claim)
+                                     : insert(ports.bare, port, claim);
     if (is_new) continue;
     config::Listen one = listen;
     one.first_port = one.last_port = port;
@@ -39,15 +41,22 @@ Result<void> Claims::add_group(const Claim& claim) {
   return duplicate(name, claim, first, "one entry for a unit or cgroup");
 }
 
-void Claims::write_to(Policy& policy) const {
-  for (const auto& [port, claim] : bare_) policy.ports[port].rule = claim.id;
-  for (const auto& [key, claim] : addressed_) {
+void Claims::write_addressed(const Ports& ports, hg_prefix_kind kind, Policy& policy) {
+  for (const auto& [key, claim] : ports.addressed) {
     const auto& [port, prefix] = key;
-    policy.ports[port].has_addresses = 1;
+    hg_port& bare = policy.ports[port];
+    (kind == HG_PREFIX_LISTEN_UDP ? bare.has_udp_addresses : bare.has_addresses) = 1;
     hg_prefix value{};
     value.rule = claim.id;
-    policy.prefixes.emplace_back(key_of(prefix, HG_PREFIX_LISTEN, port), value);
+    policy.prefixes.emplace_back(key_of(prefix, kind, port), value);
   }
+}
+
+void Claims::write_to(Policy& policy) const {
+  for (const auto& [port, claim] : tcp_.bare) policy.ports[port].rule = claim.id;
+  for (const auto& [port, claim] : udp_.bare) policy.ports[port].udp_rule = claim.id;
+  write_addressed(tcp_, HG_PREFIX_LISTEN, policy);
+  write_addressed(udp_, HG_PREFIX_LISTEN_UDP, policy);
   for (const auto& [name, claim] : groups_) {
     policy.groups[policy.numbers.groups.at(name)] = claim.id;
   }

@@ -17,7 +17,8 @@ class Claims {
   explicit Claims(const std::string& file) : file_(file) {}
 
   Result<void> add(RuleId id, const config::Rule& rule, const config::Listen& listen);
-  // Adds ports, prefixes of kind HG_PREFIX_LISTEN, and groups, whose numbers the policy has.
+  // Adds ports, prefixes of kinds HG_PREFIX_LISTEN and HG_PREFIX_LISTEN_UDP, and groups, whose
+  // numbers the policy has.
   void write_to(Policy& policy) const;
 
  private:
@@ -27,6 +28,11 @@ class Claims {
     const config::Listen* listen;
   };
   using Key = std::pair<std::uint16_t, Prefix>;
+  // Those of TCP and those of UDP are apart.
+  struct Ports {
+    std::map<std::uint16_t, Claim> bare;
+    std::map<Key, Claim> addressed;
+  };
 
   template <typename K>
   static std::pair<Claim, bool> insert(std::map<K, Claim>& claims, const K& key,
@@ -39,9 +45,11 @@ class Claims {
   tl::unexpected<Error> duplicate(const std::string& what, const Claim& claim, const Claim& first,
                                   std::string_view right) const;
 
+  static void write_addressed(const Ports& ports, hg_prefix_kind kind, Policy& policy);
+
   const std::string& file_;
-  std::map<std::uint16_t, Claim> bare_;
-  std::map<Key, Claim> addressed_;
+  Ports tcp_;
+  Ports udp_;
   std::map<std::string, Claim> groups_;  // by group_name()
 };
 

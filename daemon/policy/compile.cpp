@@ -34,6 +34,16 @@ bool has_same_keys(const hg_rule& a, const hg_rule& b) {
   return same_bytes(a.ipv4_mask, b.ipv4_mask) && same_bytes(a.ipv6_mask, b.ipv6_mask);
 }
 
+// The ports that TCP connections are counted for.
+std::vector<std::pair<std::uint16_t, hg_port>> tcp_ports(const Policy& policy) {
+  std::vector<std::pair<std::uint16_t, hg_port>> found;
+  std::copy_if(policy.ports.begin(), policy.ports.end(), std::back_inserter(found),
+               [](const auto& entry) {
+                 return entry.second.rule != HG_NO_RULE || entry.second.has_addresses != 0;
+               });
+  return found;
+}
+
 std::vector<PrefixEntry> listen_prefixes(const Policy& policy) {
   std::vector<PrefixEntry> found;
   std::copy_if(policy.prefixes.begin(), policy.prefixes.end(), std::back_inserter(found),
@@ -138,11 +148,13 @@ bool changes_keys(const Policy& from, const Policy& to) {
   const auto same_listen = [](const PrefixEntry& a, const PrefixEntry& b) {
     return std::memcmp(&a.first, &b.first, sizeof(a.first)) == 0 && a.second.rule == b.second.rule;
   };
+  const auto from_ports = tcp_ports(from);
+  const auto to_ports = tcp_ports(to);
   const auto from_listen = listen_prefixes(from);
   const auto to_listen = listen_prefixes(to);
   return !std::equal(from.rules.begin(), from.rules.end(), to.rules.begin(), to.rules.end(),
                      same_rule) ||
-         !std::equal(from.ports.begin(), from.ports.end(), to.ports.begin(), to.ports.end(),
+         !std::equal(from_ports.begin(), from_ports.end(), to_ports.begin(), to_ports.end(),
                      same_port) ||
          !std::equal(from_listen.begin(), from_listen.end(), to_listen.begin(), to_listen.end(),
                      same_listen) ||

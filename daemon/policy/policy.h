@@ -16,8 +16,8 @@ namespace headgate::policy {
 using RuleId = std::uint16_t;   // 1 .. HG_MAX_RULES - 1
 using GroupId = std::uint16_t;  // 1 .. HG_MAX_GROUPS - 1
 
-// How many keys of kind HG_PREFIX_LISTEN a policy may have: one for each port of each `listen`
-// entry with an address.
+// How many keys of kinds HG_PREFIX_LISTEN and HG_PREFIX_LISTEN_UDP a policy may have: one for each
+// port of each `listen` entry with an address.
 inline constexpr std::size_t kMaxListenEntries = 65'536;
 
 // What a configuration's names stand for in the kernel. A name keeps its number as long as it is

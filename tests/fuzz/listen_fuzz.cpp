@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(listen->first_port >= 1 && listen->first_port <= listen->last_port, "ports are in order");
   const auto again = headgate::config::parse_listen(headgate::config::to_string(*listen));
   require(again && again->address == listen->address && again->first_port == listen->first_port &&
-              again->last_port == listen->last_port,
+              again->last_port == listen->last_port && again->is_udp == listen->is_udp,
           "an entry is read as it is written");
   return 0;
 }

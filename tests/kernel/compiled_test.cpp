@@ -53,6 +53,7 @@ const config::Rule* find_rule(const Config& config, const IpAddress& server, std
   int longest = -2;
   for (const config::Rule& rule : config.rules) {
     for (const config::Listen& listen : rule.listen) {
+      if (listen.is_udp) continue;
       if (port < listen.first_port || port > listen.last_port) continue;
       if (listen.address && !holds(*listen.address, server)) continue;
       const int length = listen.address ? listen.address->length : -1;
@@ -220,7 +221,7 @@ Config with_overrides(int count) {
   Config made;
   config::Rule rule;
   rule.name = "web";
-  rule.listen.push_back({std::nullopt, 8000, 8000, {}, {}, {}});
+  rule.listen.push_back({std::nullopt, 8000, 8000, false, {}, {}, {}});
   rule.connections.per_client = 100;
   config::Override override;
   override.per_client = config::OverrideLimit<std::uint32_t>{50};

@@ -51,7 +51,8 @@ config::Config web_config(const std::function<void(config::Rule&)>& change) {
   config::Config made;
   config::Rule rule;
   rule.name = "web";
-  rule.listen.push_back({std::nullopt, FrontLab::kFrontPort, FrontLab::kFrontPort, {}, {}, {}});
+  rule.listen.push_back(
+      {std::nullopt, FrontLab::kFrontPort, FrontLab::kFrontPort, false, {}, {}, {}});
   change(rule);
   made.rules.push_back(std::move(rule));
   return made;
@@ -84,12 +85,7 @@ bool FrontLab::try_change(const config::Config& config) {
   return true;
 }
 
-void FrontLab::cover_quic() {
-  policy::Policy covering = *policy_;
-  hg_port& port = covering.ports.at(kFrontPort);
-  port.udp_rule = port.rule;
-  policy_ = std::make_shared<const policy::Policy>(std::move(covering));
-  must(limiter_.change(policy_));
+void FrontLab::open_udp() {
   udp_socket_ = network_.run([] {
     UniqueFd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const SocketAddress any = to_socket_address({must(IpAddress::parse("::")), kFrontPort});

@@ -59,8 +59,8 @@ class FrontLab {
   // False if it is no valid policy; then nothing has changed.
   bool try_change(const config::Config& config);
   void deny(const std::string& cidr, bool is_hard = false);
-  // The rule "web" covers UDP at kFrontPort, too, where a socket waits.
-  void cover_quic();
+  // A UDP socket waits at kFrontPort, too.
+  void open_udp();
 
   Outcome run(const frames::Bytes& frame);
   // `repeat` times, as fast as it can.

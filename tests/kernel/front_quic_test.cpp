@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/config/listen.h"
 #include "tests/frames/frame.h"
 #include "tests/kernel/front_lab.h"
 
@@ -23,11 +24,16 @@ config::RateLimit hourly(std::uint32_t burst) {
 
 class FrontQuic : public testing::Test {
  protected:
-  void use(const std::function<void(config::Rule&)>& change) {
-    lab_.change(web_config(change));
-    lab_.cover_quic();
+  // The rule covers these ports, too.
+  void use(const std::function<void(config::Rule&)>& change,
+           const std::vector<std::string>& listen = {"8000/udp"}) {
+    lab_.change(web_config([&](config::Rule& rule) {
+      for (const std::string& one : listen) rule.listen.push_back(must(config::parse_listen(one)));
+      change(rule);
+    }));
     lab_.counted();
   }
+  void SetUp() override { lab_.open_udp(); }
   // How many of `count` Initials of that client pass.
   int passed(int count, const std::string& from) {
     int passes = 0;
@@ -98,6 +104,23 @@ TEST_F(FrontQuic, AMonitoredRuleOnlyCounts) {
 TEST_F(FrontQuic, ToAPortThatOnlyTcpHasARuleForPasses) {
   lab_.change(web_config([](auto& rule) { rule.new_connections.per_client = hourly(1); }));
   EXPECT_EQ(passed(5, "10.9.9.9"), 5);
+}
+
+TEST_F(FrontQuic, TheLongestPrefixOfItsOwnListensCounts) {
+  const auto limited = [](auto& rule) { rule.new_connections.per_client = hourly(1); };
+  use(limited, {"10.0.0.0/24:8000/udp"});
+  EXPECT_EQ(passed(5, "10.9.9.9"), 1);
+  use(limited, {"10.0.1.0/24:8000/udp"});
+  EXPECT_EQ(passed(5, "10.9.9.8"), 5) << "another address of ours";
+
+  config::Config two = web_config(limited);
+  config::Rule free;
+  free.name = "free";
+  free.listen = {must(config::parse_listen("10.0.0.1:8000/udp"))};
+  two.rules.front().listen.push_back(must(config::parse_listen("8000/udp")));
+  two.rules.push_back(free);
+  lab_.change(two);
+  EXPECT_EQ(passed(5, "10.9.9.7"), 5) << "the longer one is of a rule without limits";
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ class World {
       listen.first_port = port();
       listen.last_port = static_cast<std::uint16_t>(listen.first_port + below(2));
       if (!one_in(3)) listen.address = prefix();
+      listen.is_udp = one_in(4);
       made.listen.push_back(listen);
     }
     made.connections = {limit(), limit(), limit(), 0};

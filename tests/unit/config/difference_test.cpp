@@ -162,6 +162,18 @@ TEST(Difference, SaysWhenTheNamespacesAreOthers) {
               ElementsAre("netns: [/a, \"/b, c\"] -> [\"/b, c\", /a] (at the next start)"));
 }
 
+// The front line follows a reload.
+TEST(Difference, OfTheFrontLineChangesAtOnce) {
+  EXPECT_THAT(differences("rules: []", "rules: []\nxdp: { interfaces: [], syn_cookies: auto }"),
+              IsEmpty());
+  EXPECT_THAT(
+      differences("rules: []\nxdp: { interfaces: [eth0, 'wl*'] }",
+                  "rules: []\nxdp: { interfaces: ['wl*', { name: eth0, mode: native }], "
+                  "syn_cookies: off, priority: 7 }"),
+      ElementsAre("xdp.interfaces: [eth0, \"wl*\"] -> [\"wl*\", { name: eth0, mode: native }]",
+                  "xdp.priority: 50 -> 7", "xdp.syn_cookies: auto -> off"));
+}
+
 // A restart would stop the daemon, and it is too late then.
 TEST(Difference, WhatIsDoneAtTheStopChangesAtOnce) {
   EXPECT_EQ(difference(parse_good("rules: []"), parse_good("rules: []\non_stop: detach")),

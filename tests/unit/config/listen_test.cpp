@@ -9,7 +9,7 @@ namespace headgate::config {
 namespace {
 
 const std::string kForms =
-    R"(; "443", "8000-8010", "192.0.2.10:443" or "[2001:db8::1]:443" would be right)";
+    R"(; "443", "443/udp", "8000-8010", "192.0.2.10:443" or "[2001:db8::1]:443" would be right)";
 
 TEST(Listen, ReadsPortsAndAddresses) {
   struct Case {
@@ -18,6 +18,7 @@ TEST(Listen, ReadsPortsAndAddresses) {
     std::uint16_t first;
     std::uint16_t last;
     std::string canonical;
+    bool is_udp = false;
   };
   const Case cases[] = {
       {"1", "", 1, 1, "1"},
@@ -37,6 +38,13 @@ TEST(Listen, ReadsPortsAndAddresses) {
       {"[::]:80", "::/0", 80, 80, "[::]:80"},
       {"[::/0]:80", "::/0", 80, 80, "[::]:80"},
       {"[::1]:80", "::1", 80, 80, "[::1]:80"},
+      {"443/udp", "", 443, 443, "443/udp", true},
+      {"8000-8010/udp", "", 8000, 8010, "8000-8010/udp", true},
+      {"192.0.2.10:443/udp", "192.0.2.10", 443, 443, "192.0.2.10:443/udp", true},
+      {"10.0.0.0/8:443/udp", "10.0.0.0/8", 443, 443, "10.0.0.0/8:443/udp", true},
+      {"0.0.0.0/0:443/udp", "0.0.0.0/0", 443, 443, "0.0.0.0:443/udp", true},
+      {"[2001:db8::1/128]:443/udp", "2001:db8::1", 443, 443, "[2001:db8::1]:443/udp", true},
+      {"[2001:db8::/32]:1-9/udp", "2001:db8::/32", 1, 9, "[2001:db8::/32]:1-9/udp", true},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.text);
@@ -45,10 +53,12 @@ TEST(Listen, ReadsPortsAndAddresses) {
     EXPECT_EQ(listen->address ? listen->address->to_string() : "", c.prefix);
     EXPECT_EQ(listen->first_port, c.first);
     EXPECT_EQ(listen->last_port, c.last);
+    EXPECT_EQ(listen->is_udp, c.is_udp);
     EXPECT_EQ(to_string(*listen), c.canonical);
     const Result<Listen> again = parse_listen(to_string(*listen));
     ASSERT_TRUE(again.has_value());
     EXPECT_EQ(again->address, listen->address);
+    EXPECT_EQ(again->is_udp, listen->is_udp);
   }
 }
 
@@ -79,10 +89,14 @@ TEST(Listen, SaysWhatIsWrongAndWhatWouldBeRight) {
       {"4 43", "'4 43' is not a port" + kForms},
       {"über", "'über' is not a port" + kForms},
       {"/tcp", "'/tcp' is not a port" + kForms},
-      {"443/udp",
-       "'443/udp' is UDP, which is not supported; a TCP port such as \"443\" would be "
-       "right"},
-      {"443/sctp", "'443/sctp' ends with '/sctp'; '/tcp' or nothing would be right"},
+      {"/udp", "'/udp' is not a port" + kForms},
+      {"0/udp", "'0/udp' has the port '0'; 1 to 65535 would be right"},
+      {"9-1/udp", "'9-1/udp' is a reversed range; '1-9' would be right"},
+      {"443/UDP", "'443/UDP' ends with '/UDP'; '/tcp', '/udp' or nothing would be right"},
+      {"443/udp/tcp", "'443/udp/tcp' has the port '443/udp'; 1 to 65535 would be right"},
+      {"udp/443", "'udp/443' ends with '/443'; '/tcp', '/udp' or nothing would be right"},
+      {"10.0.0.1/udp", "'10.0.0.1' has no port" + kForms},
+      {"443/sctp", "'443/sctp' ends with '/sctp'; '/tcp', '/udp' or nothing would be right"},
       {"10.0.0.1", "'10.0.0.1' has no port" + kForms},
       {"10.0.0.0/8", "'10.0.0.0/8' has no port" + kForms},
       {"10.0.0.1:", "'10.0.0.1:' has the port ''; 1 to 65535 would be right"},
@@ -130,9 +144,10 @@ TEST(Endpoint, IsOneAddressAndOnePort) {
   EXPECT_EQ(parse_endpoint("[::1]:9469").value(), "[::1]:9469");
   EXPECT_EQ(parse_endpoint("[::]:9469").value(), "[::]:9469");
   EXPECT_EQ(parse_endpoint("[2001:DB8:0::1]:1").value(), "[2001:db8::1]:1");
-  for (const std::string text : {"9469", ":9469", "localhost:9469", "127.0.0.1", "127.0.0.1:0",
-                                 "127.0.0.1:65536", "127.0.0.1:1-2", "10.0.0.0/8:1", "::1:9469",
-                                 "127.0.0.1:9469/tcp", "[fe80::1%lo]:9469", ""}) {
+  for (const std::string text :
+       {"9469", ":9469", "localhost:9469", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536",
+        "127.0.0.1:1-2", "10.0.0.0/8:1", "::1:9469", "127.0.0.1:9469/tcp", "127.0.0.1:9469/udp",
+        "[fe80::1%lo]:9469", ""}) {
     const Result<std::string> endpoint = parse_endpoint(text);
     ASSERT_FALSE(endpoint.has_value()) << text;
     EXPECT_EQ(endpoint.error().message,

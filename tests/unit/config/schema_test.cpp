@@ -54,6 +54,8 @@ const std::map<std::string, Level> kLevels = {
     {"/properties/control", {"rules: [], control: { ", " }", {}}},
     {"/properties/replies", {"rules: [], replies: { ", " }", {}}},
     {"/properties/reload", {"rules: [], reload: { ", " }", {}}},
+    {"/properties/xdp", {"rules: [], xdp: { ", " }", {}}},
+    {"/$defs/xdp_interface", {"rules: [], xdp: { interfaces: [{ ", " }] }", {{"name", "eth0"}}}},
     {"/$defs/rule", {"rules: [{ ", " }]", {{"name", "web"}, {"listen", "443"}}}},
     {"/$defs/rule/properties/connections",
      {kRule + "connections: { ", " } }]", {{"total", "1000000000"}}}},

@@ -26,16 +26,19 @@ std::string error_of(const v1::DenyAddRequest& request) {
   return entries.error().to_string();
 }
 
-TEST(DenyEntries, ReadsPrefixReasonAndExpiry) {
+TEST(DenyEntries, ReadsPrefixReasonExpiryAndHardness) {
   auto request = request_of({"10.0.0.0/8", "2001:db8::1"});
   request.mutable_entries(0)->set_reason("a scanner, ü");
   request.mutable_entries(1)->set_until_unix_ms(1'700'000'000'001);
+  request.mutable_entries(1)->set_hard(true);
   const auto entries = read_deny_entries(request.entries(), kNow);
   ASSERT_TRUE(entries) << entries.error().to_string();
   EXPECT_EQ((*entries)[0].cidr, *Prefix::parse("10.0.0.0/8"));
   EXPECT_EQ((*entries)[0].reason, "a scanner, ü");
   EXPECT_FALSE((*entries)[0].until);
   EXPECT_EQ((*entries)[1].until, kNow + milliseconds(1));
+  EXPECT_FALSE((*entries)[0].is_hard);
+  EXPECT_TRUE((*entries)[1].is_hard);
 }
 
 TEST(DenyEntries, TheLastOfTwoAlikeCounts) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -222,6 +223,44 @@ TEST_F(DenyBookTest, AHundredThousandEntriesAreQuick) {
   EXPECT_EQ(book_.size(), 0U);
   // A dozen walks over all of them; a walk for each of them would take minutes.
   EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10));
+}
+
+TEST_F(DenyBookTest, AnEntryIsAsHardAsItWasAddedLast) {
+  DenyEntry hard = entry(kOne, hours(1));
+  hard.is_hard = true;
+  add({hard, entry(kNet, hours(1))});
+  EXPECT_TRUE(book_.has_hard());
+  EXPECT_EQ(kernel_.hard(), std::set<Prefix>{kOne});
+  EXPECT_TRUE(book_.find(kOne, clock_.now())->entry.is_hard);
+  EXPECT_FALSE(book_.find(kNet, clock_.now())->entry.is_hard);
+  add({entry(kOne, hours(1))});
+  EXPECT_FALSE(book_.has_hard());
+  EXPECT_TRUE(kernel_.hard().empty());
+  undo();
+  EXPECT_TRUE(book_.has_hard());
+  EXPECT_EQ(kernel_.hard(), std::set<Prefix>{kOne});
+  remove({kOne});
+  EXPECT_FALSE(book_.has_hard());
+}
+
+TEST_F(DenyBookTest, NoEntryIsHardWhenTheLastOfThemHasExpired) {
+  DenyEntry hard = entry(kOne, seconds(1));
+  hard.is_hard = true;
+  add({hard, entry(kNet, hours(1))});
+  clock_.pass(seconds(1));
+  expire();
+  EXPECT_FALSE(book_.has_hard());
+  EXPECT_TRUE(kernel_.hard().empty());
+}
+
+TEST_F(DenyBookTest, WhatIsRestoredIsAsHardAsItWas) {
+  book_.restore({{kOne, HG_FOR_GOOD, "", true}, {kNet, HG_FOR_GOOD, "", false}}, clock_.now());
+  EXPECT_TRUE(book_.has_hard());
+  EXPECT_TRUE(book_.find(kOne, clock_.now())->entry.is_hard);
+  EXPECT_EQ(book_.everything().deny.size(), 2U);
+  EXPECT_TRUE(book_.everything().deny.front().is_hard != book_.everything().deny.back().is_hard);
+  remove({kOne});
+  EXPECT_FALSE(book_.has_hard());
 }
 
 }  // namespace

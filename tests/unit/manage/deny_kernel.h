@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 
 #include "daemon/manage/deny_book.h"
 
@@ -33,10 +34,13 @@ class FakeDenyKernel {
     for (const Prefix& cidr : orders.stop) {
       if (most-- == 0) return;
       denied_.erase(cidr);
+      hard_.erase(cidr);
     }
     for (const kernel::Denial& denial : orders.deny) {
       if (most-- == 0) return;
       denied_[denial.cidr] = denial.until_ns;
+      hard_.erase(denial.cidr);
+      if (denial.is_hard) hard_.insert(denial.cidr);
     }
   }
   bool is_denied(const Prefix& cidr, const Clocks& now) const {
@@ -49,10 +53,12 @@ class FakeDenyKernel {
     return std::chrono::duration_cast<std::chrono::seconds>(left);
   }
   const std::map<Prefix, std::uint64_t>& denied() const { return denied_; }
+  const std::set<Prefix>& hard() const { return hard_; }
   std::size_t size() const { return denied_.size(); }
 
  private:
   std::map<Prefix, std::uint64_t> denied_;  // CLOCK_BOOTTIME
+  std::set<Prefix> hard_;                   // of these
 };
 
 }  // namespace headgate::manage

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,7 +49,16 @@ class Walk {
     }
     EXPECT_EQ(listed, expected);
     EXPECT_EQ(book_.size_with({}, now), expected.size());
+    std::set<Prefix> hard;
+    for (const DenyListed& line : book_.list(now)) {
+      if (line.entry.is_hard) hard.insert(line.entry.cidr);
+    }
+    EXPECT_EQ(hard, hard_in_force(now));
+    if (!hard.empty()) {
+      EXPECT_TRUE(book_.has_hard());
+    }
     if (is_behind_) return;
+    EXPECT_EQ(kernel_.hard().empty(), !book_.has_hard());
     EXPECT_EQ(in_force(kernel_.denied()), expected);
     EXPECT_EQ(kernel_.size(), book_.size());
   }
@@ -62,6 +72,15 @@ class Walk {
     const std::uint64_t now_ns = clock_.now().boot_ns;
     std::erase_if(ends, [now_ns](const auto& entry) { return entry.second <= now_ns; });
     return ends;
+  }
+
+  std::set<Prefix> hard_in_force(const Clocks& now) const {
+    std::set<Prefix> hard = hard_;
+    std::erase_if(hard, [&](const Prefix& cidr) {
+      const auto end = model_.find(cidr);
+      return end == model_.end() || end->second <= now.boot_ns;
+    });
+    return hard;
   }
 
   // As LiveManager does it: after a failure, everything.
@@ -79,12 +98,16 @@ class Walk {
   void add() {
     const Clocks now = clock_.now();
     const Ends before = model_;
+    const std::set<Prefix> hard_before = hard_;
     std::vector<DenyEntry> entries;
     for (unsigned left = below(6); left > 0; --left) {
-      DenyEntry entry{cidr(), "", std::nullopt};
+      DenyEntry entry{cidr(), "", std::nullopt, false};
       // For good, or for as long as it takes, or it has just ended.
       if (below(8) > 0) entry.until = now.wall + seconds(below(60));
+      entry.is_hard = below(4) == 0;
       model_[entry.cidr] = now.to_boot_ns(entry.until);
+      hard_.erase(entry.cidr);
+      if (entry.is_hard) hard_.insert(entry.cidr);
       entries.push_back(entry);
     }
     DenyReport report;
@@ -94,6 +117,7 @@ class Walk {
     if (below(3) > 0) return;
     follow(book_.undo(orders, now));
     model_ = before;
+    hard_ = hard_before;
   }
 
   void remove() {
@@ -114,6 +138,7 @@ class Walk {
   FakeDenyKernel kernel_;
   DenyBook book_;
   Ends model_;
+  std::set<Prefix> hard_;   // of these, and perhaps of some that have ended
   bool is_behind_ = false;  // the kernel, after a failure
 };
 

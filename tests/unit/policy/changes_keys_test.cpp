@@ -54,6 +54,8 @@ TEST(ChangesKeys, NotWhatOnlyChangesTheVerdict) {
       {"deny list", plain, plain + "clients: { deny: [{ cidr: 192.0.2.1 }] }\n"},
       {"networks that nobody counts", web_with("network_prefix: { ipv4: 24, ipv6: 48 }"),
        web_with("network_prefix: { ipv4: 16, ipv6: 32 }")},
+      {"UDP", listening("[80, '10.0.0.1:80']", "25"),
+       listening("[80, '10.0.0.1:80', 80/udp, 443/udp, '10.0.0.1:80/udp']", "[25, 444/udp]")},
       {"the order of rules", listening("80", "25"),
        "rules:\n  - { name: mail, listen: 25 }\n  - { name: web, listen: 80 }\n"},
       {"the order of groups", listening("[{ unit: a.service }, { unit: b.service }]", "25"),

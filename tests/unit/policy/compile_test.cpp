@@ -108,6 +108,10 @@ TEST(Compile, RefusesWhatIsClaimedTwice) {
        "f:3:24: rule 'b' claims '10.0.0.1:80', which rule 'a' has at f:2:24" + right},
       {{"'10.0.0.0/8:1-9'", "'10.0.0.0/8:9-10'"},
        "f:3:24: rule 'b' claims '10.0.0.0/8:9', which rule 'a' has at f:2:24" + right},
+      {{"[443, 443/udp]", "443/udp"},
+       "f:3:24: rule 'b' claims '443/udp', which rule 'a' has at f:2:30" + right},
+      {{"'10.0.0.0/8:1-9/udp'", "['10.0.0.0/8:1-9', '10.0.0.0/8:9-10/udp']"},
+       "f:3:43: rule 'b' claims '10.0.0.0/8:9/udp', which rule 'a' has at f:2:24" + right},
       {{"'0.0.0.0:80'", "'0.0.0.0/0:80'"},
        "f:3:24: rule 'b' claims '0.0.0.0:80', which rule 'a' has at f:2:24" + right},
       {{"'[2001:db8::1]:80'", "'[2001:DB8:0::1]:80'"},
@@ -119,6 +123,40 @@ TEST(Compile, RefusesWhatIsClaimedTwice) {
     EXPECT_EQ(policy.error().message, c.message);
     EXPECT_EQ(policy.error().code, ErrorCode::kInvalidArgument);
   }
+}
+
+TEST(Compile, PortsOfUdpAreApartFromThoseOfTcp) {
+  const Policy policy = compile_good(rules_listening({"[443, 80/udp]", "[443/udp, 80]"}));
+  ASSERT_EQ(policy.ports.size(), 2U);
+  EXPECT_EQ(policy.ports.at(443).rule, 1);
+  EXPECT_EQ(policy.ports.at(443).udp_rule, 2);
+  EXPECT_EQ(policy.ports.at(80).rule, 2);
+  EXPECT_EQ(policy.ports.at(80).udp_rule, 1);
+  EXPECT_EQ(policy.ports.at(443).has_udp_addresses, 0);
+  EXPECT_TRUE(policy.prefixes.empty());
+}
+
+TEST(Compile, AnAddressOfUdpHasAKeyOfItsOwn) {
+  const Policy policy = compile_good(rules_listening(
+      {"443/udp", "'192.0.2.0/24:443-444/udp'", "'192.0.2.0/24:443'", "'[2001:db8::1]:443/udp'"}));
+  ASSERT_EQ(policy.prefixes.size(), 4U);
+  EXPECT_EQ(policy.ports.at(443).rule, HG_NO_RULE);
+  EXPECT_EQ(policy.ports.at(443).has_addresses, 1);
+  EXPECT_EQ(policy.ports.at(443).udp_rule, 1);
+  EXPECT_EQ(policy.ports.at(443).has_udp_addresses, 1);
+  EXPECT_EQ(policy.ports.at(444).has_addresses, 0);
+  EXPECT_EQ(policy.ports.at(444).has_udp_addresses, 1);
+  const auto udp = [&](std::uint16_t port, const std::string& prefix) {
+    const PrefixEntry* const found =
+        longest_match(policy, HG_PREFIX_LISTEN_UDP, port, *Prefix::parse(prefix));
+    return found == nullptr ? HG_NO_RULE : found->second.rule;
+  };
+  EXPECT_EQ(udp(443, "192.0.2.7"), 2U);
+  EXPECT_EQ(udp(444, "192.0.2.7"), 2U);
+  EXPECT_EQ(udp(443, "2001:db8::1"), 4U);
+  EXPECT_EQ(udp(443, "192.0.3.7"), HG_NO_RULE);
+  ASSERT_EQ(entries_of(policy, HG_PREFIX_LISTEN).size(), 1U);
+  EXPECT_EQ(entries_of(policy, HG_PREFIX_LISTEN).front().second.rule, 3U);
 }
 
 TEST(Compile, AGroupBelongsToItsRule) {

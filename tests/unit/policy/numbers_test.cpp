@@ -23,7 +23,7 @@ config::Config config_of(const std::vector<std::string>& names) {
     config::Rule rule;
     rule.name = name;
     ++port;
-    rule.listen.push_back({std::nullopt, port, port, {}, {}, {}});
+    rule.listen.push_back({std::nullopt, port, port, false, {}, {}, {}});
     config.rules.push_back(rule);
   }
   return config;
