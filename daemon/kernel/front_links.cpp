@@ -7,6 +7,8 @@
 namespace headgate::kernel {
 namespace {
 
+constexpr int kMostMasters = 8;  // a bond in a bridge makes two; the kernel allows 8
+
 using Tags = std::array<std::uint16_t, 2>;  // the outer one first; 0: none
 
 // Collects what is on a device, and on the VLAN devices on it.
@@ -16,29 +18,32 @@ class Links {
 
   // `depth`: how many tags lead to the device.
   void add(const Interface& device, const Tags& tags, std::size_t depth) {
-    // A tag is looked at before the frame goes on to a bridge or bond, so the device's own are
-    // first; those of the bridge are for the others.
-    add_vlans(device, tags, depth);
-    const Interface* const holder = find_holder(device);
-    if (holder == nullptr) return;
-    if (holder != &device) add_vlans(*holder, tags, depth);
-    put(*holder, tags);
+    const Interface* holder = &device;
+    for (int level = 0; level < kMostMasters; ++level) {
+      // A device's own VLANs have their frames before the bridge or bond that it is a port of.
+      add_vlans(*holder, tags, depth);
+      const Interface* const master = find(holder->master);
+      if (holder->master == 0 || (master != nullptr && master->kind == "vrf")) {
+        put(*holder, tags);
+        return;
+      }
+      if (master == nullptr || !hands_on(*master)) return;
+      holder = master;
+    }
   }
 
   std::vector<FrontLink> take() { return std::move(found_); }
 
  private:
-  // Which device takes what comes without a further tag; null: one that keeps it to itself.
-  const Interface* find_holder(const Interface& device) const {
-    if (device.master == 0) return &device;
-    const auto master = std::find_if(all_.begin(), all_.end(), [&device](const Interface& one) {
-      return one.index == device.master;
-    });
-    if (master == all_.end()) return nullptr;
-    if (master->kind == "vrf") return &device;
-    const bool is_known =
-        master->kind == "bridge" || master->kind == "bond" || master->kind == "team";
-    return is_known ? &*master : nullptr;
+  const Interface* find(std::uint32_t index) const {
+    const auto found = std::find_if(all_.begin(), all_.end(),
+                                    [index](const Interface& one) { return one.index == index; });
+    return found == all_.end() ? nullptr : &*found;
+  }
+
+  // Does it have the addresses for which its ports receive?
+  static bool hands_on(const Interface& master) {
+    return master.kind == "bridge" || master.kind == "bond" || master.kind == "team";
   }
 
   void add_vlans(const Interface& device, const Tags& tags, std::size_t depth) {

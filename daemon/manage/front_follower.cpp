@@ -201,8 +201,8 @@ Result<void> FrontFollower::attach(const Namespace& netns, const kernel::Interfa
   const auto number = limiter.give_front(cookie, interface.index);
   if (!number) return tl::unexpected(number.error());
   known.number = *number;
-  // What a veth sends back goes to its peer, which drops it unless it has GRO or a program itself;
-  // generic mode has no such condition.
+  // What native XDP sends back by a veth gets lost unless its peer has an XDP program, too; generic
+  // mode has no such condition.
   const bool prefers_generic = interface.kind == "veth";
   const auto hook = kernel::attach_front(
       {interface.index, wish.mode, prefers_generic, wish.priority},

@@ -167,6 +167,29 @@ TEST(Status, SaysLoudlyThatTheLastReloadFailed) {
   EXPECT_EQ(nlohmann::json::parse(status_json(status))["last_reload"]["error"], "f:4:5: bad");
 }
 
+TEST(Status, SaysWhereTheFrontLineIsAndWhyNot) {
+  control::v1::StatusResponse status;
+  auto* eth0 = status.add_fronts();
+  eth0->set_interface("eth0");
+  eth0->set_mode("native");
+  eth0->set_others(2);
+  auto* packets = eth0->add_packets();
+  packets->set_verdict("drop");
+  packets->set_reason("denied");
+  packets->set_count(4711);
+  auto* eth1 = status.add_fronts();
+  eth1->set_interface("eth1");
+  eth1->set_mode("none");
+  eth1->set_error("taken");
+  const std::string text = status_text(status, kPlain);
+  EXPECT_THAT(text, HasSubstr("dispatcher, 2 others"));
+  EXPECT_THAT(text, HasSubstr("4711"));
+  EXPECT_THAT(text, HasSubstr("no front line on eth1: taken"));
+  const auto json = nlohmann::json::parse(status_json(status))["xdp"];
+  EXPECT_EQ(json[0]["packets"][0]["count"], 4711);
+  EXPECT_EQ(json[1]["error"], "taken");
+}
+
 TEST(Status, ShowsWhatAMonitorRuleWouldRefuse) {
   control::v1::StatusResponse status;
   auto* rule = status.add_rules();

@@ -34,6 +34,13 @@ Snapshot snapshot_of_one_rule() {
   snapshot.rules.push_back(rule);
   snapshot.tables.push_back({"clients", 3, 10});
   snapshot.losses = {21, 22};
+  FrontSnapshot front;
+  front.netns = "self";
+  front.interface = "eth0";
+  front.mode = "native";
+  front.counts.packets[HG_FRONT_PASS][HG_ADMITTED] = 31;
+  front.counts.packets[HG_FRONT_DROP][HG_DENIED] = 32;
+  snapshot.fronts.push_back(front);
   return snapshot;
 }
 
@@ -239,6 +246,16 @@ TEST(Metrics, ASnapshotThatFailsLeavesAPageThatSaysWhoItIs) {
   const auto all = page.Collect();
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all[0].name, "headgate_build_info");
+}
+
+TEST(Metrics, OfTheFrontLineAreThereOnceTheyHaveHappened) {
+  const auto all = metrics_of(snapshot_of_one_rule());
+  EXPECT_EQ(values_of(all, "headgate_xdp_packets_total"),
+            (std::map<std::string, double>{
+                {"interface=eth0,netns=self,verdict=pass,reason=none", 31},
+                {"interface=eth0,netns=self,verdict=drop,reason=denied", 32}}));
+  EXPECT_EQ(values_of(all, "headgate_xdp_mode"),
+            (std::map<std::string, double>{{"interface=eth0,netns=self,mode=native", 1}}));
 }
 
 }  // namespace
