@@ -134,10 +134,11 @@ Result<void> attach_by_libxdp(const FrontWish& wish, bool is_native, front_bpf& 
     return fail_libbpf("libxdp does not take the front line", static_cast<int>(-error));
   }
   const XdpProgram taken(raw);
-  if (const int error = xdp_program__set_run_prio(raw, wish.priority); error != 0) {
-    return fail_libbpf("cannot set the priority of the front line", -error);
-  }
-  const int error =
+  // libxdp does not see this by the section's name.
+  int error = xdp_program__set_xdp_frags_support(raw, true);
+  if (error == 0) error = xdp_program__set_run_prio(raw, wish.priority);
+  if (error != 0) return fail_libbpf("cannot set up the front line for libxdp", -error);
+  error =
       xdp_program__attach(raw, static_cast<int>(wish.index), mode_of(is_native), 0);
   if (error != 0) {
     return fail_libbpf(std::string("cannot attach in ") + name_of(is_native) + " mode", -error);

@@ -17,7 +17,7 @@ META_PACKAGE = "linux-image-amd64"
 # What the guest needs beyond what Debian builds into the kernel. Those with a question mark exist
 # in some kernels only.
 MODULES = ("virtio_pci virtio_blk virtio_rng? virtio_console? crc32c_generic? crc32c_intel? ext4 overlay "
-           "veth dummy inet_diag tcp_diag nf_tables? sch_fq_codel? autofs4? unix_diag?").split()
+           "veth dummy 8021q inet_diag tcp_diag nf_tables? sch_fq_codel? autofs4? unix_diag?").split()
 
 
 class Kernel:
