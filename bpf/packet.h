@@ -134,6 +134,27 @@ HG_SIZE_IS(struct hg_tcp, 20);
 #define HG_TCP_RST 0x04
 #define HG_TCP_ACK 0x10
 
+enum hg_tcp_option {
+	HG_OPTION_END = 0,
+	HG_OPTION_NOTHING = 1,
+	HG_OPTION_MSS = 2,
+	HG_OPTION_MD5 = 19,            /* RFC 2385 */
+	HG_OPTION_AUTHENTICATION = 29, /* RFC 5925 */
+};
+
+struct hg_mss {
+	__u8 kind; /* HG_OPTION_MSS */
+	__u8 length;
+	__be16 value;
+};
+HG_SIZE_IS(struct hg_mss, 4);
+
+/* A TCP header with all of its options, copied out of the frame. */
+#define HG_LARGEST_TCP 60
+struct hg_whole_tcp {
+	__u8 bytes[HG_LARGEST_TCP];
+};
+
 struct hg_udp { /* RFC 768 */
 	__be16 source;
 	__be16 destination;
@@ -359,6 +380,33 @@ HG_INLINE enum hg_packet_kind hg_parse(const void *frame, const void *frame_end,
 	if (cursor.protocol == HG_NEXT_TCP) return hg_parse_tcp(&cursor, packet);
 	if (cursor.protocol == HG_NEXT_UDP) return hg_parse_udp(&cursor, packet);
 	return HG_PACKET_OTHER;
+}
+
+/* Of the SYN's TCP header, with its options. */
+HG_INLINE __u32 hg_tcp_bytes(const struct hg_packet *packet)
+{
+	return packet->end - packet->transport_offset - packet->payload;
+}
+
+/* Does the segment carry a signature, which its answer would need, too? `bytes`: of the header. */
+HG_INLINE bool hg_is_signed(const struct hg_whole_tcp *tcp, __u32 bytes)
+{
+	__u32 at = sizeof(struct hg_tcp);
+
+	for (int i = 0; i < HG_LARGEST_TCP - (int)sizeof(struct hg_tcp); i++) {
+		if (at + 1 >= bytes || at + 1 >= HG_LARGEST_TCP) return false;
+
+		__u8 kind = tcp->bytes[at], length = tcp->bytes[at + 1];
+
+		if (kind == HG_OPTION_MD5 || kind == HG_OPTION_AUTHENTICATION) return true;
+		if (kind == HG_OPTION_END) return false;
+		if (kind == HG_OPTION_NOTHING)
+			length = 1;
+		else if (length < 2)
+			return false;
+		at += length;
+	}
+	return false;
 }
 
 /* Is all of the packet in the frame? */
