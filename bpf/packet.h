@@ -22,6 +22,9 @@
 
 #define HG_INLINE static inline __attribute__((always_inline))
 
+/* What the compiler knew of the value it knows no longer: it keeps the checks that come after. */
+#define HG_OPAQUE(value) __asm__ volatile("" : "+r"(value))
+
 enum hg_packet_kind {
 	HG_PACKET_OTHER = 0,
 	HG_PACKET_SYN = 1,          /* asks for a TCP connection */
@@ -388,13 +391,18 @@ HG_INLINE __u32 hg_tcp_bytes(const struct hg_packet *packet)
 	return packet->end - packet->transport_offset - packet->payload;
 }
 
-/* Does the segment carry a signature, which its answer would need, too? `bytes`: of the header. */
+/*
+ * Does the segment carry a signature, which its answer would need, too? `bytes`: of the header, and
+ * no more than HG_LARGEST_TCP.
+ */
 HG_INLINE bool hg_is_signed(const struct hg_whole_tcp *tcp, __u32 bytes)
 {
-	__u32 at = sizeof(struct hg_tcp);
+	__u32 at = sizeof(struct hg_tcp), last = bytes - 1;
 
 	for (int i = 0; i < HG_LARGEST_TCP - (int)sizeof(struct hg_tcp); i++) {
-		if (at + 1 >= bytes || at + 1 >= HG_LARGEST_TCP) return false;
+		if (at >= last) return false;
+		HG_OPAQUE(at);
+		if (at > HG_LARGEST_TCP - 2) return false; /* for the verifier of Linux 6.1 */
 
 		__u8 kind = tcp->bytes[at], length = tcp->bytes[at + 1];
 
