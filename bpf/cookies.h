@@ -34,10 +34,13 @@ CHECKED_ONCE int is_flooded(const struct visitor *visitor)
 	if (!visitor) return 0;
 
 	const struct hg_control *now = find_control();
+
+	if (!now || !now->syn_cookies) return 0;
+
 	const struct hg_totals *total = totals_of(visitor);
 	const struct hg_rule *rule = rule_of(visitor);
 
-	if (!now || !now->syn_cookies || !total || !rule) return 0;
+	if (!total || !rule) return 0;
 
 	__u64 word = read_word(&total->half_open);
 	struct hg_windows windows = hg_unpack_windows(word, word >> (2 * HG_WINDOW_COUNT_BITS));

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <linux/if_link.h>
+#include <xdp/libxdp.h>
 
 #include <algorithm>
 #include <array>
@@ -10,8 +11,6 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
-
-#include <xdp/libxdp.h>
 
 #include "daemon/kernel/libbpf_log.h"
 #include "daemon/kernel/programs.h"
@@ -109,8 +108,8 @@ const char* name_of(bool is_native) {
 }
 
 Result<void> detach_from(const Place& place, std::uint32_t index) {
-  const int error =
-      xdp_program__detach(place.ours, static_cast<int>(index), mode_of(place.is_native), 0);
+  const int error = xdp_program__detach(place.ours, static_cast<int>(index),
+                                        mode_of(place.is_native), 0);
   if (error != 0) return fail_libbpf("cannot detach the front line", -error);
   return {};
 }
@@ -123,8 +122,8 @@ Result<void> replace_alone(const Place& place, std::uint32_t index, front_bpf& p
   options.old_prog_fd = xdp_program__fd(place.ours);
   const std::uint32_t flags =
       XDP_FLAGS_REPLACE | (place.is_native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
-  const int error = bpf_xdp_attach(static_cast<int>(index),
-                                   bpf_program__fd(program.progs.headgate_front), flags, &options);
+  const int error = bpf_xdp_attach(
+      static_cast<int>(index), bpf_program__fd(program.progs.headgate_front), flags, &options);
   if (error != 0) return fail_libbpf("cannot replace the former front line", -error);
   return {};
 }
@@ -138,7 +137,8 @@ Result<void> attach_by_libxdp(const FrontWish& wish, bool is_native, front_bpf& 
   if (const int error = xdp_program__set_run_prio(raw, wish.priority); error != 0) {
     return fail_libbpf("cannot set the priority of the front line", -error);
   }
-  const int error = xdp_program__attach(raw, static_cast<int>(wish.index), mode_of(is_native), 0);
+  const int error =
+      xdp_program__attach(raw, static_cast<int>(wish.index), mode_of(is_native), 0);
   if (error != 0) {
     return fail_libbpf(std::string("cannot attach in ") + name_of(is_native) + " mode", -error);
   }

@@ -2,6 +2,7 @@
 #include "daemon/kernel/libbpf_log.h"
 
 #include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
 
 #include <algorithm>
 #include <cstdarg>
@@ -11,8 +12,6 @@
 #include <sstream>
 #include <string>
 #include <utility>
-
-#include <xdp/libxdp.h>
 
 namespace headgate::kernel {
 namespace {
