@@ -96,7 +96,8 @@ struct hg_control {
 	__u32 slot;
 	__u32 denied;           /* HG_ANY_...: what operators have denied */
 	__u32 max_replies;      /* connections that are being answered at once */
-	__u32 is_recount_due;   /* 1: counting connections anew has begun and not ended */
+	__u16 is_recount_due;   /* 1: counting connections anew has begun and not ended */
+	__u16 syn_cookies;      /* 1: the front line answers with them under a flood */
 	__u64 generation;       /* of the policy, for people: counts from 1 */
 	__s64 wall_offset_ns;   /* CLOCK_REALTIME less CLOCK_BOOTTIME */
 	__u64 recount_until_ns; /* CLOCK_MONOTONIC; until then counts are not judged by */
@@ -411,7 +412,7 @@ struct hg_totals {
 	__u32 clients;     /* that hold them */
 	__u32 networks;    /* that hold them, with a limit per network only */
 	__u32 padding;
-	__u64 half_open; /* windows; with HG_HALF_OPEN_ALL only */
+	__u64 half_open; /* windows; with HG_HALF_OPEN_ALL or hg_control.syn_cookies only */
 	__u64 bucket;    /* with a total rate only */
 	__u64 more_padding[4];
 };

@@ -111,15 +111,23 @@ CHECKED_ONCE int was_monitored(const struct visitor *visitor)
 	return 0;
 }
 
-/* The half-open slots of the network and of all, where limits count those. */
+/* The front line wants to know, too, how many are half-open. */
+static __always_inline bool counts_all_half_open(const struct hg_rule *rule)
+{
+	const struct hg_control *now = find_control();
+
+	return rule->count_half_open == HG_HALF_OPEN_ALL || (now && now->syn_cookies);
+}
+
+/* The half-open slots of the network and of all, where something counts those. */
 CHECKED_ONCE int take_shared_half_open(const struct visitor *visitor)
 {
 	if (!visitor) return 0;
 
 	const struct hg_rule *rule = rule_of(visitor);
 
-	if (!rule || rule->count_half_open != HG_HALF_OPEN_ALL) return 0;
-	if (rule->flags & HG_COUNT_NETWORKS) {
+	if (!rule || !counts_all_half_open(rule)) return 0;
+	if (rule->count_half_open == HG_HALF_OPEN_ALL && rule->flags & HG_COUNT_NETWORKS) {
 		struct hg_recent *entry = touch_recent(&visitor->network);
 
 		if (entry) window_add(&entry->half_open, window_now(rule));
@@ -176,8 +184,8 @@ CHECKED_ONCE int give_back_half_open(const struct visitor *visitor)
 	struct hg_recent *client = find_recent(&visitor->client);
 
 	if (client) window_remove(&client->half_open, now);
-	if (rule->count_half_open != HG_HALF_OPEN_ALL) return 0;
-	if (rule->flags & HG_COUNT_NETWORKS) {
+	if (!counts_all_half_open(rule)) return 0;
+	if (rule->count_half_open == HG_HALF_OPEN_ALL && rule->flags & HG_COUNT_NETWORKS) {
 		struct hg_recent *network = find_recent(&visitor->network);
 
 		if (network) window_remove(&network->half_open, now);

@@ -2,10 +2,12 @@
 /*
  * The front line: sheds in XDP, before it costs a socket buffer, what the policy condemns. The
  * hooks at the socket layer stay the authority: with or without this program the verdicts are the
- * same, and it only looks. A SYN takes its tokens and its half-open slot where the kernel queues
- * its request, which it does once, and only if this program has let it pass.
+ * same, and it only looks. Under a flood it answers what is admitted, as the kernel would:
+ * cookies.h. A SYN takes its tokens and its half-open slot where the kernel queues its request,
+ * which it does once, and only if this program has let it pass.
  */
 #include "admit.h"
+#include "cookies.h"
 #include "kernel_types.h"
 #include "packet.h"
 #include "policy.h"
@@ -25,6 +27,9 @@ CHECKED_ONCE int is_sound(struct xdp_md *ctx, const struct hg_packet *packet)
 	return is_whole && hg_is_unicast(packet);
 }
 
+/* Besides enum xdp_action: it is admitted, and may be answered here. */
+#define ANSWER_WITH_COOKIE 16
+
 CHECKED_ONCE int judge_syn(struct xdp_md *ctx, const struct hg_packet *packet)
 {
 	if (!packet) return XDP_PASS;
@@ -36,8 +41,11 @@ CHECKED_ONCE int judge_syn(struct xdp_md *ctx, const struct hg_packet *packet)
 
 	if (!identify(&connection, &visitor)) return XDP_PASS;
 	if (!visitor.exempt) reason = judge(&visitor, &connection.remote);
-	if (reason == HG_ADMITTED) return pass(reason);
-	return shed(ctx, packet, &connection, &visitor, reason, &moment);
+	if (reason != HG_ADMITTED) return shed(ctx, packet, &connection, &visitor, reason, &moment);
+	if (packet->is_plain && is_flooded(&visitor) &&
+	    find_served_how(ctx, packet, GOAL_SERVICE, visitor.rule_index, &moment) == SERVED)
+		return ANSWER_WITH_COOKIE;
+	return pass(reason);
 }
 
 /*
@@ -87,7 +95,9 @@ static __always_inline int judge_request(struct xdp_md *ctx, const struct hg_pac
 
 	int verdict = shed_condemned(ctx, packet);
 
-	return verdict == XDP_PASS ? judge_syn(ctx, packet) : verdict;
+	if (verdict != XDP_PASS) return verdict;
+	verdict = judge_syn(ctx, packet);
+	return verdict == ANSWER_WITH_COOKIE ? answer_with_cookie(ctx, packet) : verdict;
 }
 
 SEC("xdp.frags")

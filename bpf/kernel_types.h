@@ -60,12 +60,42 @@ typedef struct {
 	__s64 counter;
 } atomic64_t;
 
+struct netns_ipv4 {
+	__u8 sysctl_tcp_syncookies;
+};
+
+struct net {
+	struct netns_ipv4 ipv4;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
+	unsigned char skc_reuse : 4;
+	unsigned char skc_reuseport : 1;
+	possible_net_t skc_net;
 	atomic64_t skc_cookie; /* 0: nobody has asked for it yet */
+};
+
+struct sock_reuseport {
+	unsigned int synq_overflow_ts; /* jiffies */
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
+	struct sock_reuseport *sk_reuseport_cb;
+};
+
+struct tcp_options_received {
+	int ts_recent_stamp; /* of a listener: when its queue overflowed, jiffies */
+};
+
+struct tcp_sock {
+	struct tcp_options_received rx_opt;
 };
 
 #pragma clang attribute pop

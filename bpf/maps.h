@@ -237,7 +237,7 @@ struct served {
 	__u32 interface; /* its number */
 	__u32 how;       /* enum served_how */
 	__u32 rule_index;
-	__u32 padding;
+	__u32 mtu;        /* of the device that has the address */
 	__u64 mac;        /* that frames are sent to */
 	__u64 generation; /* of the policy in which that is its rule */
 	__u64 until_jiffies;

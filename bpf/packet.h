@@ -22,6 +22,9 @@
 
 #define HG_INLINE static inline __attribute__((always_inline))
 
+/* What the compiler knew of the value it knows no longer: it keeps the checks that come after. */
+#define HG_OPAQUE(value) __asm__ volatile("" : "+r"(value))
+
 enum hg_packet_kind {
 	HG_PACKET_OTHER = 0,
 	HG_PACKET_SYN = 1,          /* asks for a TCP connection */
@@ -133,6 +136,27 @@ HG_SIZE_IS(struct hg_tcp, 20);
 #define HG_TCP_SYN 0x02
 #define HG_TCP_RST 0x04
 #define HG_TCP_ACK 0x10
+
+enum hg_tcp_option {
+	HG_OPTION_END = 0,
+	HG_OPTION_NOTHING = 1,
+	HG_OPTION_MSS = 2,
+	HG_OPTION_MD5 = 19,            /* RFC 2385 */
+	HG_OPTION_AUTHENTICATION = 29, /* RFC 5925 */
+};
+
+struct hg_mss {
+	__u8 kind; /* HG_OPTION_MSS */
+	__u8 length;
+	__be16 value;
+};
+HG_SIZE_IS(struct hg_mss, 4);
+
+/* A TCP header with all of its options, copied out of the frame. */
+#define HG_LARGEST_TCP 60
+struct hg_whole_tcp {
+	__u8 bytes[HG_LARGEST_TCP];
+};
 
 struct hg_udp { /* RFC 768 */
 	__be16 source;
@@ -359,6 +383,38 @@ HG_INLINE enum hg_packet_kind hg_parse(const void *frame, const void *frame_end,
 	if (cursor.protocol == HG_NEXT_TCP) return hg_parse_tcp(&cursor, packet);
 	if (cursor.protocol == HG_NEXT_UDP) return hg_parse_udp(&cursor, packet);
 	return HG_PACKET_OTHER;
+}
+
+/* Of the SYN's TCP header, with its options. */
+HG_INLINE __u32 hg_tcp_bytes(const struct hg_packet *packet)
+{
+	return packet->end - packet->transport_offset - packet->payload;
+}
+
+/*
+ * Does the segment carry a signature, which its answer would need, too? `bytes`: of the header, and
+ * no more than HG_LARGEST_TCP.
+ */
+HG_INLINE bool hg_is_signed(const struct hg_whole_tcp *tcp, __u32 bytes)
+{
+	__u32 at = sizeof(struct hg_tcp), last = bytes - 1;
+
+	for (int i = 0; i < HG_LARGEST_TCP - (int)sizeof(struct hg_tcp); i++) {
+		if (at >= last) return false;
+		HG_OPAQUE(at);
+		if (at > HG_LARGEST_TCP - 2) return false; /* for the verifier of Linux 6.1 */
+
+		__u8 kind = tcp->bytes[at], length = tcp->bytes[at + 1];
+
+		if (kind == HG_OPTION_MD5 || kind == HG_OPTION_AUTHENTICATION) return true;
+		if (kind == HG_OPTION_END) return false;
+		if (kind == HG_OPTION_NOTHING)
+			length = 1;
+		else if (length < 2)
+			return false;
+		at += length;
+	}
+	return false;
 }
 
 /* Is all of the packet in the frame? */

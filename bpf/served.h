@@ -97,16 +97,9 @@ CHECKED_ONCE int is_local(struct xdp_md *ctx, const struct hg_packet *packet, __
 	return found == BPF_FIB_LKUP_RET_NOT_FWDED || found == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 
-enum receiver { RECEIVER_NONE, RECEIVER_LISTENER, RECEIVER_CONNECTED };
-
-/* The socket that the kernel would hand the packet to: enum receiver. */
-CHECKED_ONCE int find_receiver(struct xdp_md *ctx, const struct hg_packet *packet)
+static __always_inline struct bpf_sock_tuple tuple_of(const struct hg_packet *packet)
 {
-	if (!packet) return RECEIVER_NONE;
-
 	struct bpf_sock_tuple tuple = {};
-	__u32 size = packet->is_ipv6 ? sizeof(tuple.ipv6) : sizeof(tuple.ipv4);
-	__u32 state;
 
 	if (packet->is_ipv6) {
 		__builtin_memcpy(tuple.ipv6.saddr, &packet->source, sizeof(tuple.ipv6.saddr));
@@ -119,6 +112,20 @@ CHECKED_ONCE int find_receiver(struct xdp_md *ctx, const struct hg_packet *packe
 		tuple.ipv4.sport = bpf_htons(packet->source_port);
 		tuple.ipv4.dport = bpf_htons(packet->destination_port);
 	}
+	return tuple;
+}
+
+enum receiver { RECEIVER_NONE, RECEIVER_LISTENER, RECEIVER_CONNECTED };
+
+/* The socket that the kernel would hand the packet to: enum receiver. */
+CHECKED_ONCE int find_receiver(struct xdp_md *ctx, const struct hg_packet *packet)
+{
+	if (!packet) return RECEIVER_NONE;
+
+	struct bpf_sock_tuple tuple = tuple_of(packet);
+	__u32 size = packet->is_ipv6 ? sizeof(tuple.ipv6) : sizeof(tuple.ipv4);
+	__u32 state;
+
 	/* Twice: the verifier takes a socket of one look-up for another kind than one of the other.
 	 */
 	if (packet->is_udp) {
@@ -138,10 +145,15 @@ CHECKED_ONCE int find_receiver(struct xdp_md *ctx, const struct hg_packet *packe
 	return state == TCP_LISTEN ? RECEIVER_LISTENER : RECEIVER_CONNECTED;
 }
 
+static __always_inline __u32 packet_ports(const struct hg_packet *packet)
+{
+	return (__u32)packet->source_port << 16 | packet->destination_port;
+}
+
 static __always_inline enum receiver ask_for_receiver(struct xdp_md *ctx,
 						      const struct hg_packet *packet)
 {
-	set_asked((__u32)packet->source_port << 16 | packet->destination_port);
+	set_asked(packet_ports(packet));
 
 	enum receiver found = find_receiver(ctx, packet);
 
@@ -199,6 +211,10 @@ CHECKED_ONCE int find_served_how(struct xdp_md *ctx, const struct hg_packet *pac
 
 	if (!is_local(ctx, packet, link->index) || !reaches(ctx, packet, goal)) return NOT_SERVED;
 	if (goal != GOAL_SOCKET) {
+		__u32 mtu = 0;
+
+		bpf_check_mtu(ctx, link->index, &mtu, 0, 0);
+		known->mtu = mtu;
 		known->how = how;
 		known->rule_index = rule_index;
 		known->generation = moment->generation;

@@ -3,6 +3,7 @@
 #ifndef HEADGATE_BPF_SHED_H
 #define HEADGATE_BPF_SHED_H
 
+#include "answer.h"
 #include "condemned.h"
 #include "connection.h"
 #include "denied.h"
@@ -10,7 +11,6 @@
 #include "packet.h"
 #include "policy.h"
 #include "refusal.h"
-#include "reset.h"
 #include "served.h"
 
 /* For each CPU. Beyond it refused clients get no answer. */
@@ -84,12 +84,17 @@ static __always_inline bool can_do(enum hg_action action, const struct hg_packet
 	       (action == HG_ACTION_RESET && packet->is_plain && how != SERVED_UNANSWERED);
 }
 
+CHECKED_ONCE int answer_with_reset(struct xdp_md *ctx, const struct hg_packet *packet)
+{
+	return packet &&
+	       hg_turn_into_reset((void *)(long)ctx->data, (void *)(long)ctx->data_end, packet);
+}
+
 /* Returns what the client gets. */
 static __always_inline enum hg_action
 do_to_packet(struct xdp_md *ctx, const struct hg_packet *packet, enum hg_action action)
 {
-	if (action == HG_ACTION_RESET && may_reset() &&
-	    hg_turn_into_reset((void *)(long)ctx->data, (void *)(long)ctx->data_end, packet))
+	if (action == HG_ACTION_RESET && may_reset() && answer_with_reset(ctx, packet))
 		return HG_ACTION_RESET;
 	return HG_ACTION_DROP;
 }

@@ -2,12 +2,23 @@
 #include "daemon/kernel/front_program.h"
 
 #include <cerrno>
+#include <ctime>
 
 #include "daemon/kernel/libbpf_log.h"
 #include "daemon/kernel/programs.h"
 #include "skeletons/front.skel.h"
 
 namespace headgate::kernel {
+namespace {
+
+// Those that the kernel counts in a second: its coarse clocks advance once in each.
+std::uint32_t jiffies_per_second() {
+  timespec length{};
+  if (clock_getres(CLOCK_MONOTONIC_COARSE, &length) != 0 || length.tv_nsec == 0) return 100;
+  return static_cast<std::uint32_t>((1'000'000'000 + length.tv_nsec / 2) / length.tv_nsec);
+}
+
+}  // namespace
 
 void FrontDestroyer::operator()(front_bpf* skeleton) const {
   front_bpf__destroy(skeleton);
@@ -22,6 +33,7 @@ Result<FrontProgram> open_front(const FrontPlace& place, const limiter_bpf& owne
   program->rodata->netns.number = place.netns.number;
   program->rodata->netns.place = place.netns.place;
   program->rodata->possible_cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
+  program->rodata->jiffies_per_second = jiffies_per_second();
   if (auto shared = share_maps(program->obj, owner); !shared) return tl::unexpected(shared.error());
   return program;
 }

@@ -218,6 +218,9 @@ class Limiter {
   Result<void> deny(const std::vector<Denial>& denials);
   Result<void> stop_denying(const std::vector<Prefix>& cidrs);
   void set_any_denied(bool is_any, bool is_any_hard = false);
+  // Whether the front line answers SYNs with cookies while a rule is flooded with them. Off in new
+  // maps.
+  void set_syn_cookies(bool is_on);
   // What deny() has put in force, also in an earlier process.
   Result<std::vector<Denial>> denials() const;
 

@@ -97,6 +97,10 @@ Result<void> Limiter::set_links(std::uint32_t interface, const std::vector<Front
   return {};
 }
 
+void Limiter::set_syn_cookies(bool is_on) {
+  kernel_->slots.set_syn_cookies(is_on);
+}
+
 Result<hg_front_stats> Limiter::front_counts(std::uint32_t interface) const {
   const auto cpus = read_cpu_entries<hg_front_stats>(kernel_->limiter->maps.front_stats, interface);
   if (!cpus) return tl::unexpected(cpus.error());

@@ -66,6 +66,8 @@ class PolicySlots {
   void set_wall_offset(std::int64_t ns) {
     __atomic_store_n(&control_.at(0)->wall_offset_ns, ns, __ATOMIC_RELEASE);
   }
+  // Whether the front line answers floods with SYN cookies.
+  void set_syn_cookies(bool is_on) { store(control_.at(0)->syn_cookies, is_on ? 1U : 0U); }
   void set_max_replies(std::uint32_t count) { store(control_.at(0)->max_replies, count); }
 
  private:

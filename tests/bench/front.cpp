@@ -19,6 +19,8 @@
 #include <memory>
 
 #include "tests/kernel/front_lab.h"
+#include "tests/lab/process.h"
+#include "tests/lab/raw_tcp.h"
 
 namespace headgate::lab {
 namespace {
@@ -129,6 +131,51 @@ Repeated in_turn(const std::function<Repeated(const Bytes&)>& run,
   return {sum / static_cast<double>(frames.size()), verdict};
 }
 
+// Half-open connections of the rule, from clients that will never answer.
+void forge_syns(const FrontLab& lab, int count) {
+  must_run({"ip", "route", "add", "198.18.0.0/15", "dev", "lo"}, {.network = &lab.network()});
+  lab.network().run([&] {
+    const UniqueFd sender(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+    const Endpoint to{address("10.0.0.1"), FrontLab::kFrontPort};
+    const SocketAddress destination = to_socket_address({to.address, 0});
+    for (int i = 0; i < count; ++i) {
+      const auto port = static_cast<std::uint16_t>(1024 + i);
+      const auto packet = to_packet({{address("198.18.0.1"), port}, to, 0, 0, {.syn = true}});
+      if (::sendto(sender.get(), packet.data(), packet.size(), 0, destination.get(),
+                   destination.length) < 0) {
+        throw std::runtime_error("cannot forge a SYN");
+      }
+    }
+  });
+}
+
+// A SYN that is answered is another frame afterwards: each is run once, as is the bare program.
+void measure_cookies(Table& table, const Object& bare) {
+  FrontLab lab(web([](auto& rule) { rule.settings.handshake_timeout = std::chrono::minutes(5); }));
+  const std::vector<Bytes> frames(kClients, packet("10.9.9.9"));
+  const auto add = [&](const std::string& name) {
+    lab.inside([&] {
+      table.add(name,
+                in_turn([&](const Bytes& frame) { return lab.measure_here(frame, 1); }, frames));
+    });
+  };
+  lab.limiter().set_syn_cookies(true);
+  for (int round = 0; round < kRounds; ++round) {
+    table.add(
+        "bare, once each",
+        in_turn([&](const Bytes& frame) { return measure(program_of(bare), frame, 1); }, frames));
+    add("SYN, admitted, once each");
+  }
+  forge_syns(lab, 100);
+  for (int round = 0; round < kRounds; ++round) add("SYN, flooded, no overflow, once each");
+  for (int round = 0; round < kRounds; ++round) {
+    lab.network().set_sysctl("net/ipv4/tcp_syncookies", "2");
+    add("SYN cookie, queue full, once each");
+    lab.network().set_sysctl("net/ipv4/tcp_syncookies", "1");
+    add("SYN cookie, overflowed lately, once each");
+  }
+}
+
 int run(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr, "usage: bench_front BARE_OBJECT [XDP_FILTER_OBJECT]\n");
@@ -136,8 +183,9 @@ int run(int argc, char** argv) {
   }
   const Object bare = load(argv[1]);
   const Object filter = argc > 2 ? load(argv[2]) : nullptr;
-  FrontLab lab(web());
   Table table;
+  measure_cookies(table, bare);
+  FrontLab lab(web());
   const Bytes denied = packet("20.0.0.1");
   const Bytes other = packet("10.9.9.9");
   if (filter) deny_in_xdp_filter(filter, "20.0.0.1");

@@ -114,7 +114,7 @@ std::string describe_tcp(const Ip& ip) {
   const std::string sequence = " sequence " + std::to_string(tcp.read(4));
   const std::string acknowledgement = " acknowledgement " + std::to_string(tcp.read(4));
   const std::size_t header = tcp.read(1) / 16 * 4;
-  require(header == 20, "the TCP header is not the shortest");
+  require(header == 20 || header == 24, "the TCP header has more than an MSS");
   const std::uint32_t flags = tcp.read(1);
   const char* const names[] = {" FIN", " SYN", " RST", " PSH", " ACK", " URG", " ECE", " CWR"};
   for (int bit = 0; bit < 8; ++bit) {
@@ -123,6 +123,10 @@ std::string describe_tcp(const Ip& ip) {
   text += sequence + acknowledgement + " window " + std::to_string(tcp.read(2)) + ip.text;
   tcp.read(2);
   require(tcp.read(2) == 0, "there is an urgent pointer");
+  if (header == 24) {
+    require(tcp.read(2) == 0x0204, "the TCP option is not the MSS");
+    text += " mss " + std::to_string(tcp.read(2));
+  }
   return text + " data " + std::to_string(tcp.left());
 }
 

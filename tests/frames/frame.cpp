@@ -96,7 +96,9 @@ Payload tcp(const TcpFields& fields) {
   put(made.bytes, {static_cast<std::uint8_t>((20 + fields.options) / 4 << 4), fields.flags});
   put16(made.bytes, 64240);
   put_zeros(made.bytes, 4);
-  made.bytes.resize(made.bytes.size() + fields.options, 1);  // options that do nothing
+  const std::size_t header = made.bytes.size() + fields.options;
+  put(made.bytes, fields.first_options);
+  made.bytes.resize(header, 1);  // options that do nothing
   made.bytes.resize(made.bytes.size() + fields.data, 'x');
   return made;
 }

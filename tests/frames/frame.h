@@ -33,8 +33,9 @@ struct TcpFields {
   std::uint8_t flags = kSyn;
   std::uint32_t sequence = 1000;
   std::uint32_t acknowledgement = 0;
-  std::size_t options = 20;  // bytes, a multiple of 4
-  std::size_t data = 0;      // bytes
+  std::size_t options = 20;                      // bytes, a multiple of 4
+  std::vector<std::uint8_t> first_options = {};  // what they begin with; the rest does nothing
+  std::size_t data = 0;                          // bytes
 };
 Payload tcp(const TcpFields& fields = {});
 

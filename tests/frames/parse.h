@@ -4,8 +4,8 @@
 #include <cstring>
 #include <vector>
 
+#include "bpf/answer.h"
 #include "bpf/packet.h"
-#include "bpf/reset.h"
 #include "tests/frames/shapes.h"
 
 // The kernel program's parser, in user space.
@@ -66,6 +66,23 @@ inline Bytes reset_of(const Bytes& frame) {
   const Parsed parsed = parse(aligned);
   if (!hg_turn_into_reset(aligned.begin(), aligned.end(), &parsed.packet)) return {};
   return aligned.bytes();
+}
+
+// The frame as a SYN-ACK with that cookie; empty if none could be made.
+inline Bytes syn_ack_of(const Bytes& frame, std::uint32_t cookie, std::uint16_t mss) {
+  Aligned aligned(frame);
+  const Parsed parsed = parse(aligned);
+  if (!hg_turn_into_syn_ack(aligned.begin(), aligned.end(), &parsed.packet, cookie, mss)) return {};
+  return aligned.bytes();
+}
+
+// Does the SYN carry a signature?
+inline bool is_signed(const Bytes& frame) {
+  const Parsed parsed = parse(frame);
+  hg_whole_tcp tcp{};
+  const std::uint32_t bytes = hg_tcp_bytes(&parsed.packet);
+  std::memcpy(tcp.bytes, frame.data() + parsed.packet.transport_offset, bytes);
+  return hg_is_signed(&tcp, bytes);
 }
 
 }  // namespace headgate::frames

@@ -3,7 +3,7 @@
 #include "tests/frames/describe.h"
 #include "tests/frames/parse.h"
 
-// The parser and the answer of the front line. The input ends where its memory ends.
+// The parser and the answers of the front line. The input ends where its memory ends.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace headgate::frames;
   using headgate::require;
@@ -23,5 +23,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(reset.size() == frame.size(), "an answer is as long as its request");
   require(describe(reset).find(" RST ACK sequence 0 ") != std::string::npos, "a reset is right");
   require(parse(reset).kind != Kind::kSyn, "a reset asks for nothing");
+  const std::uint32_t header = hg_tcp_bytes(&packet);
+  require(header >= 20 && header <= HG_LARGEST_TCP, "a TCP header has a length");
+  is_signed(frame);
+  const Bytes syn_ack = syn_ack_of(frame, 77, 1460);
+  require(syn_ack.size() == frame.size(), "an answer is as long as its request");
+  require(describe(syn_ack).find(" SYN ACK sequence 77 ") != std::string::npos,
+          "a SYN-ACK is right");
   return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "daemon/kernel/cgroup.h"
 #include "skeletons/front.skel.h"
@@ -73,6 +74,10 @@ FrontLab::FrontLab(const config::Config& config)
   must(kernel::load_front(*front_));
 }
 
+int front_fd(const kernel::FrontProgram& front) {
+  return bpf_program__fd(front->progs.headgate_front);
+}
+
 void FrontLab::change(const config::Config& config) {
   if (!try_change(config)) throw std::runtime_error("that is no valid policy");
 }
@@ -99,12 +104,13 @@ void FrontLab::deny(const std::string& cidr, bool is_hard) {
   limiter_.set_any_denied(true, is_hard);
 }
 
-Outcome FrontLab::run_here(const frames::Bytes& frame, int repeat, std::uint32_t* ns) const {
+Outcome run_front(const kernel::FrontProgram& front, std::uint32_t device,
+                  const frames::Bytes& frame, int repeat, std::uint32_t* ns) {
   Outcome outcome;
   outcome.frame.resize(kLargestFrame);
   xdp_md context{};
   context.data_end = static_cast<std::uint32_t>(frame.size());
-  context.ingress_ifindex = 1;
+  context.ingress_ifindex = device;
   bpf_test_run_opts options{};
   options.sz = sizeof(options);
   options.data_in = frame.data();
@@ -114,13 +120,17 @@ Outcome FrontLab::run_here(const frames::Bytes& frame, int repeat, std::uint32_t
   options.ctx_in = &context;
   options.ctx_size_in = sizeof(context);
   options.repeat = repeat;
-  if (bpf_prog_test_run_opts(bpf_program__fd(front_->progs.headgate_front), &options) != 0) {
+  if (bpf_prog_test_run_opts(front_fd(front), &options) != 0) {
     throw std::runtime_error("BPF_PROG_TEST_RUN: errno " + std::to_string(errno));
   }
   outcome.verdict = options.retval;
   outcome.frame.resize(options.data_size_out);
   if (ns != nullptr) *ns = options.duration;
   return outcome;
+}
+
+Outcome FrontLab::run_here(const frames::Bytes& frame, int repeat, std::uint32_t* ns) const {
+  return run_front(front_, 1, frame, repeat, ns);
 }
 
 Outcome FrontLab::run(const frames::Bytes& frame) {
@@ -146,18 +156,21 @@ void FrontLab::inside(const std::function<void()>& work) {
   });
 }
 
-std::map<std::string, std::uint64_t> FrontLab::counted() {
-  const hg_front_stats now = must(limiter_.front_counts(kInterface));
-  std::map<std::string, std::uint64_t> packets;
+FrontCounts difference(const hg_front_stats& now, const hg_front_stats& before) {
+  FrontCounts packets;
   for (std::size_t verdict = 0; verdict < HG_FRONT_VERDICT_END; ++verdict) {
     for (std::size_t reason = 0; reason < HG_REASON_END; ++reason) {
-      const auto more = now.packets[verdict][reason] - last_.packets[verdict][reason];
+      const auto more = now.packets[verdict][reason] - before.packets[verdict][reason];
       if (more == 0) continue;
       packets[std::string(kVerdicts[verdict]) + " " + kReasons[reason]] = more;
     }
   }
-  last_ = now;
   return packets;
+}
+
+FrontCounts FrontLab::counted() {
+  const hg_front_stats now = must(limiter_.front_counts(kInterface));
+  return difference(now, std::exchange(last_, now));
 }
 
 }  // namespace headgate::lab

@@ -36,6 +36,17 @@ struct Outcome {
   frames::Bytes frame;        // afterwards
 };
 
+// The program by BPF_PROG_TEST_RUN, in the namespace of the calling thread, as if the frame came in
+// by the device of that index. `ns`, if not null: how long a run took.
+Outcome run_front(const kernel::FrontProgram& front, std::uint32_t device,
+                  const frames::Bytes& frame, int repeat = 1, std::uint32_t* ns = nullptr);
+// Of the loaded program.
+int front_fd(const kernel::FrontProgram& front);
+
+// Packets by verdict and reason, as "drop denied".
+using FrontCounts = std::map<std::string, std::uint64_t>;
+FrontCounts difference(const hg_front_stats& now, const hg_front_stats& before);
+
 struct Repeated {
   double ns = 0;  // a run, the mean
   std::uint32_t verdict = 0;
@@ -70,8 +81,8 @@ class FrontLab {
   // Runs `work` inside the namespace: much faster where run() is called often.
   void inside(const std::function<void()>& work);
 
-  // Packets that were counted for the interface since the last call, as "drop denied".
-  std::map<std::string, std::uint64_t> counted();
+  // Packets that were counted for the interface since the last call.
+  FrontCounts counted();
 
  private:
   Outcome run_here(const frames::Bytes& frame, int repeat, std::uint32_t* ns) const;
