@@ -102,9 +102,14 @@ Result<void> LiveManager::begin(const config::Config& config) {
   sockets_ = std::make_unique<RefusalSockets>(*limiter_, *replies_);
   sockets_->open(*in_force_->policy, RefusalSockets::Retry::kAtOnce);
   complain(group_complaint_, follow_groups());
-  fronts_.want(config.xdp);
-  fronts_.follow(*limiter_);
+  want_fronts(config.xdp);
   return {};
+}
+
+void LiveManager::want_fronts(const config::Xdp& xdp) {
+  limiter_->set_syn_cookies(xdp.syn_cookies);
+  fronts_.want(xdp);
+  fronts_.follow(*limiter_);
 }
 
 LiveManager::~LiveManager() {
@@ -148,8 +153,7 @@ Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy polic
   }
   sockets_->close_unused(*compiled);
   complain(group_complaint_, follow_groups());
-  fronts_.want(next.config.xdp);
-  fronts_.follow(*limiter_);
+  want_fronts(next.config.xdp);
   source_ = std::move(next);
   report.generation = changed->generation;
   report.rekeyed = changed->rekeyed;

@@ -89,6 +89,7 @@ class LiveManager final : public Manager {
   Result<ReloadReport> put_in_force(Source next, policy::Policy policy, Clock::time_point begin);
   Result<ReloadReport> put_settings(Source next, bool persist);
   Result<void> begin(const config::Config& config);
+  void want_fronts(const config::Xdp& xdp);
   static void complain(std::string& last, const Result<void>& done);
   Result<void> follow_groups();
   Result<void> follow(const DenyBook::Orders& orders);
