@@ -21,7 +21,7 @@ Json to_json(const control::v1::DenyListed& listed) {
   const control::v1::DenyEntry& entry = listed.entry();
   Json json{{"cidr", entry.cidr()}, {"reason", entry.reason()}};
   if (entry.until_unix_ms() != 0) json["until_unix_ms"] = entry.until_unix_ms();
-  json["hard"] = entry.hard();
+  json["is_hard"] = entry.is_hard();
   json["source"] = listed.source();
   if (!listed.rule().empty()) json["rule"] = listed.rule();
   return json;
@@ -33,7 +33,7 @@ std::string deny_list_text(const std::vector<control::v1::DenyListed>& list, Now
               {false, true, false, false, false});
   for (const control::v1::DenyListed& listed : list) {
     table.add({safe(listed.entry().cidr()), remaining(listed.entry(), now),
-               safe(listed.source()) + (listed.entry().hard() ? ", hard" : ""),
+               safe(listed.source()) + (listed.entry().is_hard() ? ", hard" : ""),
                listed.rule().empty() ? "every" : safe(listed.rule()),
                safe(listed.entry().reason())});
   }

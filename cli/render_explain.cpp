@@ -52,7 +52,7 @@ std::string lasts(const control::v1::DenyEntry& entry, Now now) {
 std::string entry_line(const DenyListed& listed, Now now) {
   const control::v1::DenyEntry& entry = listed.entry();
   std::string text = safe(entry.cidr()) + ", " + lasts(entry, now);
-  if (entry.hard()) text += ", hard";
+  if (entry.is_hard()) text += ", hard";
   if (!entry.reason().empty()) text += ", reason: " + safe(entry.reason());
   return text + " (from " + safe(listed.source()) + ")";
 }

@@ -52,7 +52,7 @@ int run_add(const Program& program, const Arguments& arguments) {
     entry->set_cidr(line.cidr);
     entry->set_reason(line.reason.empty() ? arguments.reason : line.reason);
     entry->set_until_unix_ms(*expiry);
-    entry->set_hard(arguments.hard);
+    entry->set_is_hard(arguments.hard);
   }
   request.set_evict(arguments.evict);
   return program.show(

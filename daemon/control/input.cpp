@@ -95,7 +95,7 @@ Result<manage::DenyEntry> read_deny_entry(const v1::DenyEntry& message,
   if (!reason) return tl::unexpected(reason.error());
   const auto until = read_until(message.until_unix_ms(), now);
   if (!until) return tl::unexpected(until.error());
-  return manage::DenyEntry{*cidr, *std::move(reason), *until, message.hard()};
+  return manage::DenyEntry{*cidr, *std::move(reason), *until, message.is_hard()};
 }
 
 }  // namespace

@@ -157,7 +157,7 @@ void fill(v1::DenyListed* message, const manage::DenyListed& listed) {
   if (listed.entry.until) {
     entry->set_until_unix_ms(since_1970<std::chrono::milliseconds>(*listed.entry.until));
   }
-  entry->set_hard(listed.entry.is_hard);
+  entry->set_is_hard(listed.entry.is_hard);
   message->set_source(name_of(listed.source));
   message->set_rule(listed.rule);
 }

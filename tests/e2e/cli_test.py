@@ -163,10 +163,20 @@ class HeadgatectlTest(CliTest):
 
     def test_check_as_json(self):
         self.assertEqual(json.loads(self.ctl(0, "check", self.good, "-o", "json").stdout),
-                         {"is_good": True, "rules": 1})
+                         {"is_good": True, "rules": 1, "warnings": []})
         bad = json.loads(self.ctl(1, "check", self.bad, "-o", "json").stdout)
         self.assertFalse(bad["is_good"])
         self.assertIn(f"{self.bad}:3:", bad["error"])
+
+    def test_check_warns_of_what_has_no_effect(self):
+        path = self.directory / "quic.yaml"
+        path.write_text("rules: [{ name: web, listen: 443/udp }]\n")
+        warning = f"{path}:1:30: rule 'web' covers '443/udp', but only the front line sees UDP"
+        daemon = self.assert_exit(0, program("headgated"), "--config", path, "--check").stdout
+        self.assertIn(f"{path}: good, 1 rules\nwarning: {warning}", daemon)
+        self.assertEqual(self.ctl(0, "check", path).stdout, daemon)
+        told = json.loads(self.ctl(0, "check", path, "-o", "json").stdout)
+        self.assertTrue(told["warnings"][0].startswith(warning), told)
 
     def test_check_says_the_same_as_the_daemon(self):
         for path in (self.good, self.bad, self.directory, self.directory / "missing.yaml"):

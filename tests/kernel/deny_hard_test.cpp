@@ -103,8 +103,9 @@ class DenyHard : public testing::Test {
     return entry->flags;
   }
   bool is_listed_hard(const std::string& cidr) const {
-    for (const nlohmann::json& entry : deny({"list"}).at("entries")) {
-      if (entry.at("cidr") == cidr) return entry.at("hard").get<bool>();
+    const nlohmann::json list = deny({"list"});
+    for (const nlohmann::json& entry : list.at("entries")) {
+      if (entry.at("cidr") == cidr) return entry.at("is_hard").get<bool>();
     }
     throw std::runtime_error(cidr + " is not listed");
   }

@@ -76,6 +76,30 @@ TEST_F(Reload, OnSighup) {
   EXPECT_NE(headgated.log().find("connections.per_client"), std::string::npos);
 }
 
+TEST_F(Reload, TakesTheFrontLinesValuesAtOnce) {
+  const std::string rule = web_rule("per_client: 2");
+  const Headgated headgated(lab_.server(), rule);
+  const nlohmann::json changes =
+      headgated.reload(rule + "xdp: { syn_cookies: off, priority: 7 }\n").at("changes");
+  ASSERT_EQ(changes.size(), 2U) << changes;
+  EXPECT_EQ(changes[0].at("key"), "xdp.priority");
+  EXPECT_EQ(changes[0].at("kind"), "changed") << "needs no restart";
+  EXPECT_EQ(headgated.reload(rule).at("changes").size(), 2U);
+}
+
+TEST_F(Reload, WarnsOfUdpWithoutAFrontLine) {
+  const std::string web = "rules:\n  - name: web\n    listen: [8080, 8080/udp]\n";
+  Headgated headgated(lab_.server(), web_rule("per_client: 2"));
+  const nlohmann::json report = headgated.reload(web);
+  ASSERT_EQ(report.at("warnings").size(), 1U) << report;
+  EXPECT_NE(report.at("warnings")[0].get<std::string>().find(":3:20: rule 'web' covers '8080/udp'"),
+            std::string::npos)
+      << report;
+  EXPECT_EQ(report.at("rekeyed"), 0);
+  headgated.restart();
+  EXPECT_NE(headgated.log().find("rule 'web' covers '8080/udp'"), std::string::npos);
+}
+
 TEST_F(Reload, WhenTheFileChangesIfItIsWatched) {
   const std::string watched = "reload: { watch: on }\n";
   const Headgated headgated(lab_.server(), web_rule("per_client: 2") + watched);

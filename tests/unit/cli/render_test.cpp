@@ -128,7 +128,7 @@ TEST(Explain, SaysThatADenialIsHard) {
   auto* entry = explanation.mutable_deny()->mutable_entry();
   explanation.mutable_deny()->set_source("operator");
   entry->set_cidr("192.0.2.0/24");
-  entry->set_hard(true);
+  entry->set_is_hard(true);
   EXPECT_THAT(explain_text(explanation, kNow, kPlain),
               HasSubstr("192.0.2.0/24, for good, hard (from operator)"));
 }
@@ -137,14 +137,14 @@ TEST(DenyList, SaysWhichEntriesAreHard) {
   std::vector<control::v1::DenyListed> list(2);
   for (auto& listed : list) listed.set_source("operator");
   list[0].mutable_entry()->set_cidr("192.0.2.1");
-  list[0].mutable_entry()->set_hard(true);
+  list[0].mutable_entry()->set_is_hard(true);
   list[1].mutable_entry()->set_cidr("192.0.2.2");
   const std::string text = deny_list_text(list, kNow);
   EXPECT_THAT(text, HasSubstr("operator, hard"));
   EXPECT_EQ(text.find("hard"), text.rfind("hard"));
   const auto entries = nlohmann::json::parse(deny_list_json(list))["entries"];
-  EXPECT_EQ(entries[0]["hard"], true);
-  EXPECT_EQ(entries[1]["hard"], false);
+  EXPECT_EQ(entries[0]["is_hard"], true);
+  EXPECT_EQ(entries[1]["is_hard"], false);
 }
 
 TEST(Explain, JsonLeavesOutWhatIsNotSet) {

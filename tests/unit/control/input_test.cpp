@@ -30,7 +30,7 @@ TEST(DenyEntries, ReadsPrefixReasonExpiryAndHardness) {
   auto request = request_of({"10.0.0.0/8", "2001:db8::1"});
   request.mutable_entries(0)->set_reason("a scanner, ü");
   request.mutable_entries(1)->set_until_unix_ms(1'700'000'000'001);
-  request.mutable_entries(1)->set_hard(true);
+  request.mutable_entries(1)->set_is_hard(true);
   const auto entries = read_deny_entries(request.entries(), kNow);
   ASSERT_TRUE(entries) << entries.error().to_string();
   EXPECT_EQ((*entries)[0].cidr, *Prefix::parse("10.0.0.0/8"));
