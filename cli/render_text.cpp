@@ -75,10 +75,10 @@ std::uint64_t packets_of(const control::v1::Front& front, const std::string& ver
 std::string fronts_text(const control::v1::StatusResponse& status, Colour colour) {
   if (status.fronts().empty()) return "";
   const auto& all = status.fronts();
-  const bool with_netns = std::any_of(all.begin(), all.end(), [&all](const control::v1::Front& one) {
-    return one.netns() != all.begin()->netns();
-  });
-  std::vector<std::string> header = {"XDP",     "MODE",  "PLACE",   "PASSED",
+  const bool with_netns = std::any_of(
+      all.begin(), all.end(),
+      [&all](const control::v1::Front& one) { return one.netns() != all.begin()->netns(); });
+  std::vector<std::string> header = {"XDP",     "MODE",  "PLACE",  "PASSED",
                                      "DROPPED", "RESET", "COOKIES"};
   std::vector<bool> is_right = {false, false, false, true, true, true, true};
   if (with_netns) {

@@ -203,7 +203,7 @@ struct XdpInterface {
 // The front line. Of two entries that match an interface the first one holds.
 struct Xdp {
   std::vector<XdpInterface> interfaces;  // none: no front line
-  bool syn_cookies = true;               // `syn_cookies: auto`: answer with them under a flood
+  bool syn_cookies = false;              // `syn_cookies: auto`: answer with them under a flood
   std::uint32_t priority = 50;  // 0..kMaxXdpPriority: beside other XDP programs the lowest is first
 };
 inline constexpr std::uint32_t kMaxXdpPriority = 1'000'000;

@@ -3,7 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <linux/if_link.h>
-#include <xdp/libxdp.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,8 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+
+#include <xdp/libxdp.h>
 
 #include "daemon/kernel/libbpf_log.h"
 #include "daemon/kernel/programs.h"
@@ -52,12 +53,6 @@ Result<Place> look_at(std::uint32_t index) {
   xdp_multiprog* const found = xdp_multiprog__get_from_ifindex(static_cast<int>(index));
   if (const long error = libxdp_get_error(found); error != 0) {
     if (error == -ENOENT) return place;
-    if (error == -EPERM) {
-      take_libbpf_warnings();
-      return fail(ErrorCode::kPermissionDenied,
-                  "to see which XDP programs are attached takes CAP_SYS_ADMIN, which the daemon "
-                  "keeps if 'xdp' names interfaces when it starts: restart it");
-    }
     return fail_libbpf("cannot see which XDP programs are attached", static_cast<int>(-error));
   }
   place.programs.reset(found);
@@ -108,8 +103,8 @@ const char* name_of(bool is_native) {
 }
 
 Result<void> detach_from(const Place& place, std::uint32_t index) {
-  const int error = xdp_program__detach(place.ours, static_cast<int>(index),
-                                        mode_of(place.is_native), 0);
+  const int error =
+      xdp_program__detach(place.ours, static_cast<int>(index), mode_of(place.is_native), 0);
   if (error != 0) return fail_libbpf("cannot detach the front line", -error);
   return {};
 }
@@ -122,8 +117,8 @@ Result<void> replace_alone(const Place& place, std::uint32_t index, front_bpf& p
   options.old_prog_fd = xdp_program__fd(place.ours);
   const std::uint32_t flags =
       XDP_FLAGS_REPLACE | (place.is_native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
-  const int error = bpf_xdp_attach(
-      static_cast<int>(index), bpf_program__fd(program.progs.headgate_front), flags, &options);
+  const int error = bpf_xdp_attach(static_cast<int>(index),
+                                   bpf_program__fd(program.progs.headgate_front), flags, &options);
   if (error != 0) return fail_libbpf("cannot replace the former front line", -error);
   return {};
 }
@@ -138,8 +133,7 @@ Result<void> attach_by_libxdp(const FrontWish& wish, bool is_native, front_bpf& 
   int error = xdp_program__set_xdp_frags_support(raw, true);
   if (error == 0) error = xdp_program__set_run_prio(raw, wish.priority);
   if (error != 0) return fail_libbpf("cannot set up the front line for libxdp", -error);
-  error =
-      xdp_program__attach(raw, static_cast<int>(wish.index), mode_of(is_native), 0);
+  error = xdp_program__attach(raw, static_cast<int>(wish.index), mode_of(is_native), 0);
   if (error != 0) {
     return fail_libbpf(std::string("cannot attach in ") + name_of(is_native) + " mode", -error);
   }
@@ -152,6 +146,15 @@ tl::unexpected<Error> fail_taken(const Place& place) {
   return fail(ErrorCode::kUnavailable,
               std::string("another XDP program (") + (name == nullptr ? "?" : name) +
                   ") is attached there, not by libxdp, and leaves no place beside it");
+}
+
+// Without that right libxdp attaches, and cannot tell afterwards what it has done.
+Result<void> check_right_to_look() {
+  std::uint32_t first = 0;
+  if (bpf_prog_get_next_id(0, &first) == 0 || errno != EPERM) return {};
+  return fail(ErrorCode::kPermissionDenied,
+              "to see which XDP programs are attached takes CAP_SYS_ADMIN, which the daemon keeps "
+              "if 'xdp' names interfaces when it starts: restart it");
 }
 
 Result<FrontHook> attach_in(const FrontWish& wish, bool is_native,
@@ -193,6 +196,7 @@ Result<FrontHook> attach_front(const FrontWish& wish,
                                const std::function<Result<FrontProgram>()>& open) {
   const std::lock_guard lock(libxdp);
   capture_libbpf_log();
+  if (auto right = check_right_to_look(); !right) return tl::unexpected(right.error());
   const auto attach = [&](bool is_native) { return attach_in(wish, is_native, open); };
   switch (wish.mode) {
     case config::XdpMode::kNative:

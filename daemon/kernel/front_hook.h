@@ -46,8 +46,8 @@ Result<FrontHook> attach_front(const FrontWish& wish,
 // None: it is not attached there.
 Result<std::optional<FrontHook>> find_front(std::uint32_t index);
 
-// Detaches it, and nothing else; with `map` only one that uses the map with that id. Returns whether
-// it was there.
+// Detaches it, and nothing else; with `map` only one that uses the map with that id. Returns
+// whether it was there.
 Result<bool> detach_front(std::uint32_t index, std::optional<std::uint32_t> map = std::nullopt);
 
 }  // namespace headgate::kernel

@@ -43,11 +43,11 @@ std::multimap<std::uint64_t, std::uint32_t> read_fronts(const UniqueFd& map) {
 // What is not linked is not judged.
 Result<void> forget_links(const UniqueFd& map) {
   std::vector<hg_link_key> keys;
-  auto seen = visit_keys<hg_link_key>(map.get(), "links",
-                                      [&keys](const hg_link_key& key) -> Result<void> {
-                                        keys.push_back(key);
-                                        return {};
-                                      });
+  auto seen =
+      visit_keys<hg_link_key>(map.get(), "links", [&keys](const hg_link_key& key) -> Result<void> {
+        keys.push_back(key);
+        return {};
+      });
   for (const hg_link_key& key : keys) bpf_map_delete_elem(map.get(), &key);
   return seen;
 }
@@ -57,8 +57,7 @@ Result<void> forget_links(const UniqueFd& map) {
 Result<std::size_t> remove_fronts(const std::string& state) {
   const UniqueFd fronts = open_map(state, "fronts", sizeof(__u32), sizeof(hg_front));
   std::uint32_t links_id = 0;
-  const UniqueFd links =
-      open_map(state, "links", sizeof(hg_link_key), sizeof(hg_link), &links_id);
+  const UniqueFd links = open_map(state, "links", sizeof(hg_link_key), sizeof(hg_link), &links_id);
   if (!fronts || !links) return 0;  // of a version that had none
   auto left = read_fronts(fronts);
   if (left.empty()) return 0;

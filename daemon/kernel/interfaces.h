@@ -18,8 +18,8 @@ namespace headgate::kernel {
 struct Interface {
   std::uint32_t index = 0;
   std::string name;
-  std::string kind;           // "veth", "vlan", "bridge", …; empty: most hardware has none
-  bool is_ethernet = false;   // its frames have Ethernet headers
+  std::string kind;          // "veth", "vlan", "bridge", …; empty: most hardware has none
+  bool is_ethernet = false;  // its frames have Ethernet headers
   std::array<std::uint8_t, 6> mac{};
   std::uint32_t master = 0;   // the bridge, bond, … that it is a port of; 0: none
   std::uint32_t lower = 0;    // the device of this namespace that it stands on; 0: none

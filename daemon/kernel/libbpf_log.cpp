@@ -2,7 +2,6 @@
 #include "daemon/kernel/libbpf_log.h"
 
 #include <bpf/libbpf.h>
-#include <xdp/libxdp.h>
 
 #include <algorithm>
 #include <cstdarg>
@@ -12,6 +11,8 @@
 #include <sstream>
 #include <string>
 #include <utility>
+
+#include <xdp/libxdp.h>
 
 namespace headgate::kernel {
 namespace {

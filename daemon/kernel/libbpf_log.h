@@ -5,8 +5,8 @@
 
 namespace headgate::kernel {
 
-// Keeps what libbpf and libxdp would print to stderr, so that it becomes part of an error message. Affects
-// the whole process.
+// Keeps what libbpf and libxdp would print to stderr, so that it becomes part of an error message.
+// Affects the whole process.
 void capture_libbpf_log();
 
 // The last lines of warnings since the last call, without the trailing newline. Thread-safe.

@@ -96,9 +96,10 @@ void add_optional(Findings& findings) {
   findings.add(kOptional, "sock_destroy",
                "bpf_sock_destroy closes a socket from a program; headgate uses SOCK_DESTROY",
                probe_sock_destroy(), "nothing to do; Linux 6.5 and later have it");
-  findings.add(kOptional, "XDP",
-               "sheds what is refused before it costs a socket buffer, where 'xdp' names interfaces",
-               probe_xdp(), "nothing to do; the limits hold without it");
+  findings.add(
+      kOptional, "XDP",
+      "sheds what is refused before it costs a socket buffer, where 'xdp' names interfaces",
+      probe_xdp(), "nothing to do; the limits hold without it");
   findings.add(kOptional, "XDP dispatcher",
                "lets several XDP programs share an interface (libxdp, freplace)",
                probe_xdp_dispatcher(),

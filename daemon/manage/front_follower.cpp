@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/manage/front_follower.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <cstring>
 #include <set>
 #include <tuple>
 #include <utility>
 
+#include <fnmatch.h>
 #include <spdlog/spdlog.h>
 
 #include "daemon/kernel/front_links.h"
@@ -150,9 +149,8 @@ void FrontFollower::compare(Namespace& netns, const std::vector<kernel::Interfac
 void FrontFollower::drop_former(const Namespace& netns, kernel::Limiter& limiter) const {
   for (const kernel::Front& front : limiter.fronts()) {
     if (front.netns_cookie != netns.netns->cookie() || netns.known.count(front.index) > 0) continue;
-    let_go(netns, front.index, {"interface " + std::to_string(front.index), front.number, {}, {},
-                                {}, {}, {}},
-           limiter);
+    let_go(netns, front.index,
+           {"interface " + std::to_string(front.index), front.number, {}, {}, {}, {}, {}}, limiter);
   }
 }
 

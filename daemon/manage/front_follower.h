@@ -69,14 +69,14 @@ class FrontFollower {
   void drop_former(const Namespace& netns, kernel::Limiter& limiter) const;
   void keep_up(const Namespace& netns, const kernel::Interface& interface, const Wish& wish,
                const std::vector<kernel::Interface>& all, kernel::Limiter& limiter, Known& known);
-  Result<void> attach(const Namespace& netns, const kernel::Interface& interface,
-                      const Wish& wish, kernel::Limiter& limiter, Known& known);
+  Result<void> attach(const Namespace& netns, const kernel::Interface& interface, const Wish& wish,
+                      kernel::Limiter& limiter, Known& known);
   static void let_go(const Namespace& netns, std::uint32_t index, const Known& known,
                      kernel::Limiter& limiter);
   void publish();
 
   config::Xdp wanted_;
-  bool has_changed_ = true;  // `wanted_`
+  bool has_changed_ = true;                        // `wanted_`
   std::map<std::uint64_t, Namespace> namespaces_;  // by cookie
 
   mutable std::mutex lock_;  // held for an instant; guards what follows

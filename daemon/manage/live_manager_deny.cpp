@@ -30,6 +30,8 @@ auto under(std::mutex& mutex, Operation operation) {
 
 // The caller holds changes_. What has failed is made up for by the next call: it writes the book.
 Result<void> LiveManager::follow(const DenyBook::Orders& orders) {
+  // Each change of the list makes the front line forget whom it has found on it.
+  if (orders.stop.empty() && orders.deny.empty() && !must_resync_) return {};
   const bool is_empty = deny_book_.size() == 0;
   denied_count_ = deny_book_.size();
   // The programs look into the map only when they are told that there is something in it.

@@ -120,10 +120,11 @@ MetricFamily tables(const Snapshot& snapshot, std::string name, std::string help
 }
 
 MetricFamily front_packets(const Snapshot& snapshot) {
-  Family family("headgate_xdp_packets_total",
-                "Packets that ask for a connection to a rule, and others of clients that are denied "
-                "hard, by what the front line did with them and why.",
-                MetricType::Counter);
+  Family family(
+      "headgate_xdp_packets_total",
+      "Packets that ask for a connection to a rule, and others of clients that are denied "
+      "hard, by what the front line did with them and why.",
+      MetricType::Counter);
   for (const FrontSnapshot& front : snapshot.fronts) {
     for (std::size_t verdict = 0; verdict < front_verdict_labels().size(); ++verdict) {
       for (std::size_t reason = 0; reason < reason_labels().size(); ++reason) {

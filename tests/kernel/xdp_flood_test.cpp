@@ -43,8 +43,8 @@ class XdpFlood : public XdpLab {
  protected:
   // Requests that wait for the end of their handshake.
   std::size_t requests() const {
-    const std::string said = must_run({"ss", "-Htn", "state", "syn-recv"},
-                                      {.network = &lab_.server().network()});
+    const std::string said =
+        must_run({"ss", "-Htn", "state", "syn-recv"}, {.network = &lab_.server().network()});
     return static_cast<std::size_t>(std::count(said.begin(), said.end(), '\n'));
   }
 };
@@ -52,8 +52,9 @@ class XdpFlood : public XdpLab {
 TEST_F(XdpFlood, OfAHundredThousandSourcesKeepsNobodyOutAndTakesNoMemory) {
   const Endpoint web = lab_.server_ipv4(kPort);
   const Server server(lab_.server(), web, {.backlog = kBacklog});
-  const Headgated headgated = start("generic", "per_client: 20, total: 100",
-                                    "tables: { clients: 4096, recent: 4096 }\n");
+  const Headgated headgated(lab_.server(), web_rule("per_client: 20, total: 100") +
+                                               "xdp: { interfaces: [\"c*\"], syn_cookies: auto }\n"
+                                               "tables: { clients: 4096, recent: 4096 }\n");
   const auto held = hold(lab_.client(1), web, 10);
   const std::uint64_t resident = headgated.resident_bytes();
 

@@ -92,8 +92,10 @@ void XdpLab::join_again(std::size_t client) const {
                 port + " && ip link set " + port + " up"},
            {.network = &lab_.server().network()});
   must_run({"sh", "-c",
-            "ip link set eth0 up && ip addr add " + net + "2/24 dev eth0 && ip route add default "
-            "via " + net + "1"},
+            "ip link set eth0 up && ip addr add " + net +
+                "2/24 dev eth0 && ip route add default "
+                "via " +
+                net + "1"},
            {.network = &lab_.client(client).network()});
 }
 

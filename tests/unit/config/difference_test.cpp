@@ -164,14 +164,14 @@ TEST(Difference, SaysWhenTheNamespacesAreOthers) {
 
 // The front line follows a reload.
 TEST(Difference, OfTheFrontLineChangesAtOnce) {
-  EXPECT_THAT(differences("rules: []", "rules: []\nxdp: { interfaces: [], syn_cookies: auto }"),
+  EXPECT_THAT(differences("rules: []", "rules: []\nxdp: { interfaces: [], syn_cookies: off }"),
               IsEmpty());
   EXPECT_THAT(
       differences("rules: []\nxdp: { interfaces: [eth0, 'wl*'] }",
                   "rules: []\nxdp: { interfaces: ['wl*', { name: eth0, mode: native }], "
-                  "syn_cookies: off, priority: 7 }"),
+                  "syn_cookies: auto, priority: 7 }"),
       ElementsAre("xdp.interfaces: [eth0, \"wl*\"] -> [\"wl*\", { name: eth0, mode: native }]",
-                  "xdp.priority: 50 -> 7", "xdp.syn_cookies: auto -> off"));
+                  "xdp.priority: 50 -> 7", "xdp.syn_cookies: off -> auto"));
 }
 
 // A restart would stop the daemon, and it is too late then.

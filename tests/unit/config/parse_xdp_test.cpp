@@ -43,7 +43,7 @@ TEST(Xdp, HasNoInterfaceUnlessItIsGivenOne) {
   for (const std::string yaml : {"rules: []\n", "rules: []\nxdp: {}\n"}) {
     const Config config = parse_good(yaml);
     EXPECT_TRUE(config.xdp.interfaces.empty());
-    EXPECT_TRUE(config.xdp.syn_cookies);
+    EXPECT_FALSE(config.xdp.syn_cookies);
     EXPECT_EQ(config.xdp.priority, 50U);
   }
 }

@@ -58,8 +58,7 @@ TEST(FrontLinks, OfAnInterfaceByItself) {
 TEST(FrontLinks, OfABridgeBondOrTeamAreTheMasters) {
   for (const std::string kind : {"bridge", "bond", "team"}) {
     const Interface eth0 = port(2, "eth0", 9);
-    EXPECT_EQ(links_of(eth0, {eth0, port(3, "eth1", 9), device(9, "br0", kind)}),
-              (Links{{"", 9}}))
+    EXPECT_EQ(links_of(eth0, {eth0, port(3, "eth1", 9), device(9, "br0", kind)}), (Links{{"", 9}}))
         << kind;
   }
 }
