@@ -132,6 +132,8 @@ void FrontFollower::compare(Namespace& netns, const std::vector<kernel::Interfac
   std::map<std::uint32_t, Known> former = std::exchange(netns.known, {});
   for (const kernel::Interface& interface : all) {
     const auto wish = wish_for(interface);
+    // Also one whose maps could not be taken over: it would go on judging by its own.
+    if (!wish && netns.is_first_look) take_off(netns, interface.index, interface.name);
     if (!wish) continue;
     Known& known = netns.known[interface.index];
     if (const auto one = former.find(interface.index); one != former.end()) {
@@ -143,14 +145,15 @@ void FrontFollower::compare(Namespace& netns, const std::vector<kernel::Interfac
   }
   for (const auto& [index, known] : former) let_go(netns, index, known, limiter);
   drop_former(netns, limiter);
+  netns.is_first_look = false;
 }
 
 // What an earlier daemon has left on interfaces that are not wanted now.
 void FrontFollower::drop_former(const Namespace& netns, kernel::Limiter& limiter) const {
   for (const kernel::Front& front : limiter.fronts()) {
     if (front.netns_cookie != netns.netns->cookie() || netns.known.count(front.index) > 0) continue;
-    let_go(netns, front.index,
-           {"interface " + std::to_string(front.index), front.number, {}, {}, {}, {}, {}}, limiter);
+    take_off(netns, front.index, "interface " + std::to_string(front.index));
+    (void)limiter.forget_front(front.number);
   }
 }
 
@@ -213,20 +216,23 @@ Result<void> FrontFollower::attach(const Namespace& netns, const kernel::Interfa
   return {};
 }
 
-void FrontFollower::let_go(const Namespace& netns, std::uint32_t index, const Known& known,
-                           kernel::Limiter& limiter) {
+// Returns whether it was there: the interface may have gone.
+bool FrontFollower::take_off(const Namespace& netns, std::uint32_t index, const std::string& name) {
   bool was_there = false;
   (void)netns.netns->run_inside([&]() -> Result<void> {
-    const auto detached = kernel::detach_front(index);  // fails if the interface has gone
+    const auto detached = kernel::detach_front(index);
     was_there = detached && *detached;
     return {};
   });
+  if (was_there) spdlog::info("{}: no front line on {} any more", netns.name, name);
+  return was_there;
+}
+
+void FrontFollower::let_go(const Namespace& netns, std::uint32_t index, const Known& known,
+                           kernel::Limiter& limiter) {
+  const bool was_there = take_off(netns, index, known.name);
   if (known.number) (void)limiter.forget_front(*known.number);
-  if (was_there) {
-    spdlog::info("{}: no front line on {} any more", netns.name, known.name);
-  } else if (known.hook) {
-    spdlog::info("{}: interface {} has gone", netns.name, known.name);
-  }
+  if (known.hook && !was_there) spdlog::info("{}: interface {} has gone", netns.name, known.name);
 }
 
 void FrontFollower::publish() {

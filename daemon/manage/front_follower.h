@@ -56,7 +56,8 @@ class FrontFollower {
     std::shared_ptr<const kernel::NetworkNamespace> netns;
     std::optional<kernel::InterfaceList> interfaces;
     std::map<std::uint32_t, Known> known;  // by index
-    std::string error;                     // why its interfaces are not known
+    bool is_first_look = true;
+    std::string error;  // why its interfaces are not known
     GrowingPause pause;
   };
 
@@ -71,6 +72,7 @@ class FrontFollower {
                const std::vector<kernel::Interface>& all, kernel::Limiter& limiter, Known& known);
   Result<void> attach(const Namespace& netns, const kernel::Interface& interface, const Wish& wish,
                       kernel::Limiter& limiter, Known& known);
+  static bool take_off(const Namespace& netns, std::uint32_t index, const std::string& name);
   static void let_go(const Namespace& netns, std::uint32_t index, const Known& known,
                      kernel::Limiter& limiter);
   void publish();

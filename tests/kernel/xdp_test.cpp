@@ -150,6 +150,31 @@ TEST_F(Xdp, OutlivesTheDaemonAndIsTakenOver) {
   EXPECT_EQ(xdp_program_of("c0"), "");
 }
 
+TEST_F(Xdp, AnotherBuildPutsItsOwnInItsPlace) {
+  const Endpoint web = lab_.server_ipv4(kPort);
+  const Server server(lab_.server(), web);
+  Headgated headgated = start("generic", "per_client: 1");
+  const auto held = hold(lab_.client(0), web, 1);
+  std::string program = xdp_program_of("c0");
+  double resets = 0;
+  for (const std::string build : {HEADGATED_NEWER_PROGRAM, HEADGATED_OTHER_LAYOUT_PROGRAM}) {
+    headgated.stop();
+    headgated.start(build);
+    EXPECT_NE(xdp_program_of("c0"), program) << build;
+    program = xdp_program_of("c0");
+    EXPECT_TRUE(refused(lab_.client(0), web)) << build;
+    // Maps of another layout are made anew.
+    resets = build == HEADGATED_NEWER_PROGRAM ? resets + 1 : 1;
+    EXPECT_EQ(packets(headgated, "c0", "reset", "client_connections"), resets) << build;
+    EXPECT_EQ(front(headgated, "c0")["others"], 0) << build;
+  }
+  // It goes where it is wanted no more, also if its maps are not taken over.
+  headgated.stop();
+  headgated.write_config(web_rule("per_client: 1"));
+  headgated.start();
+  EXPECT_EQ(xdp_program_of("c0"), "");
+}
+
 TEST_F(Xdp, DetachRemovesItWithoutTheDaemon) {
   Headgated headgated = start("generic", "per_client: 1");
   EXPECT_NE(xdp_program_of("c1"), "");

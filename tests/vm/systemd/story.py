@@ -30,6 +30,7 @@ rules:
   - name: web
     listen: ["80"]
     connections: {{ per_client: {per_client} }}
+xdp: {{ interfaces: ["front*"] }}
 """
 
 
@@ -206,6 +207,21 @@ def install(package):
     sh(f"DEBIAN_FRONTEND=noninteractive dpkg --install {HERE}/{package}.deb")
 
 
+def front_line():
+    """How the front line is on front0, inside the unit's sandbox: the one entry of the status."""
+    status = json.loads(subprocess.run(["headgatectl", "-o", "json", "status"], check=True,
+                                       stdout=subprocess.PIPE).stdout)
+    check(len(status["xdp"]) == 1, f"one interface has a front line: {status['xdp']}")
+    return status["xdp"][0]
+
+
+def xdp_programs():
+    """Those that the kernel has on front0."""
+    link = json.loads(subprocess.run(["ip", "-json", "-details", "link", "show", "dev", "front0"],
+                                     check=True, stdout=subprocess.PIPE).stdout)[0]
+    return link.get("xdp")
+
+
 def version():
     return sh("dpkg-query -W -f '${Version}' headgate").stdout.strip()
 
@@ -225,6 +241,8 @@ class Story:
     def prepare(self):
         for address in (SERVER, CLIENT, OTHER, DENIED):
             sh(f"ip address add {address}/32 dev lo")
+        sh("ip link add front0 type veth peer name behind0")
+        sh("ip link set front0 up && ip link set behind0 up")
         # nginx closes silent connections after a minute; these tests are slower than that.
         pathlib.Path("/etc/nginx/conf.d/patient.conf").write_text(
             "client_header_timeout 1d;\nkeepalive_timeout 1d;\n")
@@ -249,6 +267,8 @@ class Story:
         self._journal.says("ready", r"Started .*headgate")
         counts_are(len(self._old))
         sh("headgatectl doctor")
+        front = front_line()
+        check(front["mode"] == "generic" and not front["is_alone"], "the front line is in the dispatcher")
 
     def limit(self):
         self._held += hold(CLIENT, 5)
@@ -319,6 +339,8 @@ class Story:
         check(version() != before, f"from {before} to {version()}")
         check(is_active() and main_pid() != pid, "the new daemon runs")
         check(CONFIG.read_text() == RULES.format(per_client=7), "the configuration is as the operator left it")
+        front = front_line()
+        check(front["mode"] == "generic" and front["others"] == 0, "the new front line has replaced the old")
         self._counts()
         self._journal.says(TAKEN_OVER, "ready")
 
@@ -327,7 +349,7 @@ class Story:
             sh("systemctl stop headgate")
             check(not is_active(), "the unit is inactive")
             time.sleep(2)
-        check(PINS.exists(), "the limits stay pinned")
+        check(PINS.exists() and xdp_programs(), "the limits stay pinned, and the front line attached")
         # The kernel goes on counting.
         self._held.pop().close()
         eventually(self._holds_one_more, "where one ends there is room for one")
@@ -342,14 +364,14 @@ class Story:
 
     def purge(self):
         sh("DEBIAN_FRONTEND=noninteractive dpkg --purge headgate")
-        check(not PINS.exists(), "nothing is pinned")
+        check(not PINS.exists() and not xdp_programs(), "nothing is pinned, or on the interface")
         left = [path for path in (str(CONFIG.parent), "/run/headgate", "/usr/sbin/headgated",
                                   "/usr/bin/headgatectl") if pathlib.Path(path).exists()]
         check(not left, f"no file is left {left or ''}")
         check(sh("systemctl cat headgate.service", may_fail=True).returncode != 0, "no unit is left")
         loaded = json.loads(subprocess.run(["bpftool", "-j", "prog", "show"], check=True,
                                            stdout=subprocess.PIPE).stdout)
-        ours = [one.get("name") for one in loaded if one["type"] in ("sk_lookup", "sock_ops", "tracing")]
+        ours = [one.get("name") for one in loaded if one["type"] in ("sk_lookup", "sock_ops", "tracing", "xdp", "ext")]
         check(not ours, f"no program of ours is loaded {ours or ''}")
         check(not is_refused(CLIENT), "nobody is refused")
         self._held += hold(CLIENT, 20)
