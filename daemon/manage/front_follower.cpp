@@ -25,6 +25,8 @@ bool is_same(const std::vector<kernel::FrontLink>& a, const std::vector<kernel::
                     [](const auto& one, const auto& other) { return is_same(one, other); });
 }
 
+constexpr const char* kAbsent = "there is no such interface now; it gets one when it comes";
+
 const char* mode_name(const kernel::FrontHook& hook) {
   return hook.is_native ? "native" : "generic";
 }
@@ -56,8 +58,29 @@ std::optional<FrontFollower::Wish> FrontFollower::wish_for(
 void FrontFollower::follow(kernel::Limiter& limiter) {
   note_namespaces(limiter);
   for (auto& [cookie, netns] : namespaces_) follow_in(netns, limiter);
+  if (has_changed_) {
+    for (const std::string& name : find_absent()) {
+      spdlog::warn("no front line on {}: {}", name, kAbsent);
+    }
+  }
   has_changed_ = false;
   publish();
+}
+
+// The interfaces that are named, and in none of the namespaces.
+std::vector<std::string> FrontFollower::find_absent() const {
+  std::vector<std::string> absent;
+  for (const config::XdpInterface& wanted : wanted_.interfaces) {
+    if (wanted.name.find_first_of("*?[") != std::string::npos) continue;
+    const bool is_there =
+        std::any_of(namespaces_.begin(), namespaces_.end(), [&wanted](const auto& netns) {
+          const auto& known = netns.second.known;
+          return std::any_of(known.begin(), known.end(),
+                             [&wanted](const auto& one) { return one.second.name == wanted.name; });
+        });
+    if (!is_there) absent.push_back(wanted.name);
+  }
+  return absent;
 }
 
 void FrontFollower::note_namespaces(kernel::Limiter& limiter) {
@@ -250,6 +273,14 @@ void FrontFollower::publish() {
       now.push_back(std::move(one));
     }
   }
+  for (const std::string& name : find_absent()) {
+    observe::FrontSnapshot one;
+    one.netns = namespaces_.size() == 1 ? namespaces_.begin()->second.name : "";
+    one.interface = name;
+    one.mode = "none";
+    one.error = kAbsent;
+    now.push_back(std::move(one));
+  }
   std::sort(now.begin(), now.end(), [](const auto& a, const auto& b) {
     return std::tie(a.netns, a.interface) < std::tie(b.netns, b.interface);
   });
@@ -266,7 +297,8 @@ std::vector<std::string> FrontFollower::missing() const {
   std::vector<std::string> sentences;
   for (const observe::FrontSnapshot& one : look()) {
     if (one.error.empty()) continue;
-    sentences.push_back("no front line on " + one.interface + " (" + one.netns + "): " + one.error);
+    const std::string netns = one.netns.empty() ? "" : " (" + one.netns + ")";
+    sentences.push_back("no front line on " + one.interface + netns + ": " + one.error);
   }
   return sentences;
 }

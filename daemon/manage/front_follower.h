@@ -75,6 +75,7 @@ class FrontFollower {
   static bool take_off(const Namespace& netns, std::uint32_t index, const std::string& name);
   static void let_go(const Namespace& netns, std::uint32_t index, const Known& known,
                      kernel::Limiter& limiter);
+  std::vector<std::string> find_absent() const;
   void publish();
 
   config::Xdp wanted_;

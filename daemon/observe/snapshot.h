@@ -36,9 +36,9 @@ struct ConfigSnapshot {
   std::string last_error;
 };
 
-// The front line on one network interface.
+// The front line on one network interface that is there, or that is named and is not.
 struct FrontSnapshot {
-  std::string netns;  // as the configuration names it
+  std::string netns;  // as the configuration names it; empty: in none of several
   std::string interface;
   std::optional<std::uint32_t> number;  // see kernel::Limiter::front_counts
   std::string mode;                     // "native", "generic"; "none": it is not attached

@@ -115,8 +115,10 @@ TEST_F(Xdp, ReloadAttachesAndDetaches) {
   headgated.reload(web_rule("per_client: 1") +
                    "xdp: { interfaces: [{ name: c1, mode: native }] }\n");
   EXPECT_EQ(front(headgated, "c1")["mode"], "native");
-  const auto said = headgated.reload(web_rule("per_client: 1") + "xdp: { interfaces: [lo, c0] }\n");
-  EXPECT_EQ(said["warnings"].size(), 1U) << said;
+  const auto said =
+      headgated.reload(web_rule("per_client: 1") + "xdp: { interfaces: [lo, c0, c7, \"x*\"] }\n");
+  EXPECT_EQ(said["warnings"].size(), 2U) << said;
+  EXPECT_EQ(front(headgated, "c7")["mode"], "none") << "named, and not there";
   EXPECT_EQ(front(headgated, "lo")["mode"], "none");
   EXPECT_TRUE(is_attached(headgated, "c0"));
   EXPECT_EQ(xdp_program_of("c1"), "");
