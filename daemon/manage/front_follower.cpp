@@ -31,6 +31,12 @@ const char* mode_name(const kernel::FrontHook& hook) {
   return hook.is_native ? "native" : "generic";
 }
 
+// Only root gives names: whoever may make namespaces could take all the numbers that interfaces
+// have.
+bool has_name(const kernel::NamedNamespace& netns) {
+  return netns.name.rfind("netns:[", 0) != 0;
+}
+
 std::string place_name(const kernel::FrontHook& hook) {
   if (hook.is_alone) return "alone: there is no dispatcher for XDP programs on this kernel";
   return "in the dispatcher of libxdp, with " + std::to_string(hook.others) + " other programs";
@@ -86,6 +92,7 @@ std::vector<std::string> FrontFollower::find_absent() const {
 void FrontFollower::note_namespaces(kernel::Limiter& limiter) {
   std::set<std::uint64_t> limited;
   for (const kernel::NamedNamespace& one : limiter.namespaces()) {
+    if (!has_name(one)) continue;
     const std::uint64_t cookie = one.netns->cookie();
     limited.insert(cookie);
     Namespace& netns = namespaces_[cookie];
@@ -119,6 +126,10 @@ bool FrontFollower::is_due(Namespace& netns) const {
 
 void FrontFollower::follow_in(Namespace& netns, kernel::Limiter& limiter) {
   if (!netns.pause.is_over()) return;
+  if (wanted_.interfaces.empty() && netns.known.empty() && !netns.is_first_look) {
+    netns.interfaces.reset();  // nobody asks
+    return;
+  }
   Result<std::vector<kernel::Interface>> all;
   if (!netns.interfaces) {
     auto opened = kernel::InterfaceList::open(*netns.netns);

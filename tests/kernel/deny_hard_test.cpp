@@ -74,7 +74,7 @@ class FrontBeside {
       options.ctx_in = &context;
       options.ctx_size_in = sizeof(context);
       options.repeat = 1;
-      if (bpf_prog_test_run_opts(bpf_program__fd(program_->progs.front), &options) != 0) {
+      if (bpf_prog_test_run_opts(bpf_program__fd(program_->progs.headgate_front), &options) != 0) {
         throw std::runtime_error("BPF_PROG_TEST_RUN: errno " + std::to_string(errno));
       }
       return options.retval;

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <thread>
 
+#include "tests/kernel/bystander.h"
 #include "tests/kernel/support.h"
 #include "tests/lab/raw_tcp.h"
 #include "tests/lab/server.h"
@@ -16,28 +17,6 @@ constexpr std::uint32_t kSources = 20'000;
 constexpr std::uint32_t kPerSecond = 20'000;
 constexpr double kTableSize = 4096;
 const char* const kVictim = "198.19.200.1";
-
-// What a client sees that goes on connecting while a flood runs.
-struct Bystander {
-  std::uint64_t attempts = 0;
-  std::uint64_t connected = 0;
-};
-
-Bystander keep_connecting(const Lab& lab, const Host& client, const std::atomic<bool>& stop) {
-  Bystander seen;
-  client.network().enter();
-  while (!stop) {
-    ++seen.attempts;
-    // Long enough for one repeated SYN: a lost packet is the network's, not a refusal.
-    ConnectResult result = connect_to(lab.server_ipv4(kPort), {.timeout = 3s});
-    if (result.connected()) {
-      ++seen.connected;
-      close_socket(std::move(result.socket), CloseKind::kReset);
-    }
-    std::this_thread::sleep_for(5ms);
-  }
-  return seen;
-}
 
 TEST(Flood, OfSpoofedSynsShutsOutNeitherOtherClientsNorTheTotal) {
   const Lab lab({.clients = 3});
@@ -52,7 +31,7 @@ TEST(Flood, OfSpoofedSynsShutsOutNeitherOtherClientsNorTheTotal) {
 
   std::atomic<bool> stop{false};
   Bystander seen;
-  std::thread bystander([&] { seen = keep_connecting(lab, lab.client(2), stop); });
+  std::thread bystander([&] { seen = keep_connecting(lab.client(2), web, stop); });
   FloodReport many, one;
   std::thread flood([&] {
     many = flood_syns(lab.client(0), web, address("198.18.0.1"), kSources, kPerSecond, 20s);

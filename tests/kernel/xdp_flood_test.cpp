@@ -5,6 +5,7 @@
 #include <iostream>
 #include <thread>
 
+#include "tests/kernel/bystander.h"
 #include "tests/kernel/xdp_lab.h"
 #include "tests/lab/raw_tcp.h"
 #include "tests/lab/server.h"
@@ -17,27 +18,6 @@ constexpr std::uint32_t kPerSecond = 20'000;
 constexpr double kTableSize = 4096;
 constexpr int kBacklog = 512;
 constexpr std::uint64_t kSlackBytes = 8 << 20;
-
-struct Attempts {
-  std::uint64_t made = 0;
-  std::uint64_t connected = 0;
-};
-
-Attempts keep_connecting(const Host& client, const Endpoint& to, const std::atomic<bool>& stop) {
-  Attempts seen;
-  client.network().enter();
-  while (!stop) {
-    ++seen.made;
-    // Long enough for one repeated SYN: a lost packet is the network's, not a refusal.
-    ConnectResult result = connect_to(to, {.timeout = 3s});
-    if (result.connected()) {
-      ++seen.connected;
-      close_socket(std::move(result.socket), CloseKind::kReset);
-    }
-    std::this_thread::sleep_for(5ms);
-  }
-  return seen;
-}
 
 class XdpFlood : public XdpLab {
  protected:
@@ -59,7 +39,7 @@ TEST_F(XdpFlood, OfAHundredThousandSourcesKeepsNobodyOutAndTakesNoMemory) {
   const std::uint64_t resident = headgated.resident_bytes();
 
   std::atomic<bool> stop{false};
-  Attempts others;
+  Bystander others;
   std::thread bystander([&] { others = keep_connecting(lab_.client(1), web, stop); });
   FloodReport flood;
   std::thread flooder([&] {
@@ -81,14 +61,14 @@ TEST_F(XdpFlood, OfAHundredThousandSourcesKeepsNobodyOutAndTakesNoMemory) {
 
   const double cookies = packets(headgated, "c0", "cookie", "none");
   std::cout << flood.sent << " SYNs of " << kSources << " sources in " << flood.duration.count()
-            << " ms; " << others.connected << " of " << others.made
+            << " ms; " << others.connected << " of " << others.attempts
             << " connections of another client; " << cookies << " cookies; at most "
             << most_requests << " requests, " << most_recent << " recent and " << most_clients
             << " clients in the tables; the daemon's memory: " << resident << " and "
             << headgated.resident_bytes() << " bytes\n";
   EXPECT_GT(flood.sent, kSources) << "not a flood";
-  EXPECT_GT(others.made, 100U);
-  EXPECT_GE(static_cast<double>(others.connected), 0.99 * static_cast<double>(others.made));
+  EXPECT_GT(others.attempts, 100U);
+  EXPECT_GE(static_cast<double>(others.connected), 0.99 * static_cast<double>(others.attempts));
   EXPECT_GT(cookies, 0.5 * static_cast<double>(flood.sent)) << "most cost no request";
   EXPECT_LE(most_requests, kBacklog + 10U);
   EXPECT_LE(most_recent, kTableSize);
