@@ -80,7 +80,7 @@ TEST_F(Reload, TakesTheFrontLinesValuesAtOnce) {
   const std::string rule = web_rule("per_client: 2");
   const Headgated headgated(lab_.server(), rule);
   const nlohmann::json changes =
-      headgated.reload(rule + "xdp: { syn_cookies: off, priority: 7 }\n").at("changes");
+      headgated.reload(rule + "xdp: { syn_cookies: auto, priority: 7 }\n").at("changes");
   ASSERT_EQ(changes.size(), 2U) << changes;
   EXPECT_EQ(changes[0].at("key"), "xdp.priority");
   EXPECT_EQ(changes[0].at("kind"), "changed") << "needs no restart";
