@@ -62,6 +62,9 @@ CHECKED_ONCE int judge_initial(struct xdp_md *ctx, const struct hg_packet *packe
 	enum hg_reason reason = HG_ADMITTED;
 
 	if (!identify(&connection, &visitor)) return XDP_PASS;
+	/* A guest's, or one to be forwarded, must cost its client nothing here. */
+	if (find_served_how(ctx, packet, GOAL_SERVICE, visitor.rule_index, &moment) == NOT_SERVED)
+		return XDP_PASS;
 	if (!visitor.exempt) reason = judge_quic(&visitor, &connection.remote);
 	if (reason != HG_ADMITTED) return shed(ctx, packet, &connection, &visitor, reason, &moment);
 	take_client(&visitor, false, false);

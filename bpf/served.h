@@ -72,7 +72,9 @@ static __always_inline void remember(struct served *known, const struct hg_packe
 	known->until_jiffies = bpf_jiffies64() + REMEMBERED_JIFFIES;
 }
 
-/* Does the route end here? */
+#define LOOPBACK_INDEX 1 /* in every network namespace */
+
+/* Does the route end here, or is nothing forwarded here? */
 CHECKED_ONCE int is_local(struct xdp_md *ctx, const struct hg_packet *packet, __u32 device)
 {
 	if (!packet) return 0;
@@ -94,6 +96,11 @@ CHECKED_ONCE int is_local(struct xdp_md *ctx, const struct hg_packet *packet, __
 	}
 	int found = bpf_fib_lookup(ctx, &route, sizeof(route), 0);
 
+	/* IPv6 forwards by what holds for all interfaces: the loopback one has that. */
+	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED) {
+		route.ifindex = LOOPBACK_INDEX;
+		found = bpf_fib_lookup(ctx, &route, sizeof(route), 0);
+	}
 	return found == BPF_FIB_LKUP_RET_NOT_FWDED || found == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 

@@ -3,8 +3,6 @@
 
 #include <bpf/bpf.h>
 
-#include <map>
-#include <memory>
 #include <vector>
 
 #include "bpf/abi.h"
@@ -29,9 +27,8 @@ UniqueFd open_map(const std::string& state, const std::string& name, std::size_t
   return map;
 }
 
-// The interfaces by the cookie of their namespace.
-std::multimap<std::uint64_t, std::uint32_t> read_fronts(const UniqueFd& map) {
-  std::multimap<std::uint64_t, std::uint32_t> found;
+FrontsByNamespace read_fronts(const UniqueFd& map) {
+  FrontsByNamespace found;
   for (std::uint32_t number = 0; number < HG_MAX_INTERFACES; ++number) {
     hg_front front{};
     if (bpf_map_lookup_elem(map.get(), &number, &front) != 0 || front.netns_cookie == 0) continue;
@@ -54,15 +51,7 @@ Result<void> forget_links(const UniqueFd& map) {
 
 }  // namespace
 
-Result<std::size_t> remove_fronts(const std::string& state) {
-  const UniqueFd fronts = open_map(state, "fronts", sizeof(__u32), sizeof(hg_front));
-  std::uint32_t links_id = 0;
-  const UniqueFd links = open_map(state, "links", sizeof(hg_link_key), sizeof(hg_link), &links_id);
-  if (!fronts || !links) return 0;  // of a version that had none
-  auto left = read_fronts(fronts);
-  if (left.empty()) return 0;
-  if (auto forgotten = forget_links(links); !forgotten) return tl::unexpected(forgotten.error());
-
+std::size_t detach_elsewhere(FrontsByNamespace left, std::optional<std::uint32_t> map) {
   config::Namespaces all;
   all.is_all = true;
   all.paths.clear();
@@ -75,7 +64,7 @@ Result<std::size_t> remove_fronts(const std::string& state) {
     if (begin == end) continue;
     (void)netns->run_inside([&, begin = begin, end = end]() -> Result<void> {
       for (auto one = begin; one != end; ++one) {
-        const auto was_there = detach_front(one->second, links_id);
+        const auto was_there = detach_front(one->second, map);
         if (was_there && *was_there) ++removed;
       }
       return {};
@@ -83,6 +72,17 @@ Result<std::size_t> remove_fronts(const std::string& state) {
     left.erase(begin, end);
   }
   return removed;
+}
+
+Result<std::size_t> remove_fronts(const std::string& state) {
+  const UniqueFd fronts = open_map(state, "fronts", sizeof(__u32), sizeof(hg_front));
+  std::uint32_t links_id = 0;
+  const UniqueFd links = open_map(state, "links", sizeof(hg_link_key), sizeof(hg_link), &links_id);
+  if (!fronts || !links) return 0;  // of a version that had none
+  const FrontsByNamespace left = read_fronts(fronts);
+  if (left.empty()) return 0;
+  if (auto forgotten = forget_links(links); !forgotten) return tl::unexpected(forgotten.error());
+  return detach_elsewhere(left, links_id);
 }
 
 }  // namespace headgate::kernel

@@ -247,6 +247,8 @@ class Limiter {
   Result<std::uint32_t> give_front(std::uint64_t netns_cookie, std::uint32_t index);
   // Takes it back: the front line judges nothing there from now on, if it is still attached.
   Result<void> forget_front(std::uint32_t interface);
+  // Takes off what is in other namespaces than these, where they can be found, and forgets it.
+  void drop_foreign_fronts(const std::set<std::uint64_t>& netns_cookies);
   // The front line's program for the interface with that number, of a limited namespace, not loaded
   // yet.
   Result<FrontProgram> open_front(std::uint64_t netns_cookie, std::uint32_t interface) const;

@@ -2,9 +2,11 @@
 // What a Limiter lends to the front line: its maps.
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "daemon/kernel/front_hook.h"
+#include "daemon/kernel/front_removal.h"
 #include "daemon/kernel/limiter.h"
 #include "daemon/kernel/limiter_kernel.h"
 #include "daemon/kernel/map_io.h"
@@ -57,6 +59,16 @@ Result<std::uint32_t> Limiter::give_front(std::uint64_t netns_cookie, std::uint3
 Result<void> Limiter::forget_front(std::uint32_t interface) {
   if (auto cleared = set_links(interface, {}); !cleared) return cleared;
   return write_entry(kernel_->limiter->maps.fronts, interface, hg_front{});
+}
+
+void Limiter::drop_foreign_fronts(const std::set<std::uint64_t>& netns_cookies) {
+  FrontsByNamespace foreign;
+  for (const Front& front : fronts()) {
+    if (netns_cookies.count(front.netns_cookie) > 0) continue;
+    foreign.emplace(front.netns_cookie, front.index);
+    (void)forget_front(front.number);
+  }
+  if (!foreign.empty()) detach_elsewhere(std::move(foreign));
 }
 
 // In the namespaces that are limited. Returns from how many interfaces.

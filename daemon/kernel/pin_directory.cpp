@@ -150,6 +150,7 @@ Result<void> remove_leftovers(const fs::path& path, const std::optional<std::str
     if (entry.filename() == kNext) {
       if (unlink(entry.c_str()) != 0) return fail_errno("cannot remove " + entry.string(), errno);
     } else if (state_number(entry) > 0 && entry.string() != current) {
+      if (auto fronts = remove_fronts(entry); !fronts) return tl::unexpected(fronts.error());
       if (auto removed = remove_pins(entry); !removed) return removed;
     }
   }
@@ -245,7 +246,7 @@ Result<void> PinDirectory::commit(const std::string& state) const {
   const std::optional<std::string> former = current();
   if (auto turned = turn_to(state); !turned) return turned;
   // It is in force; what cannot be removed now is removed by the next start.
-  if (former) (void)remove_pins(*former);
+  if (former && remove_fronts(*former)) (void)remove_pins(*former);
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include <fmt/format.h>
 #include <fnmatch.h>
 #include <spdlog/spdlog.h>
 
@@ -26,6 +27,16 @@ bool is_same(const std::vector<kernel::FrontLink>& a, const std::vector<kernel::
 }
 
 constexpr const char* kAbsent = "there is no such interface now; it gets one when it comes";
+
+// Names are bytes that whoever may make interfaces has chosen: for the log, labels and answers.
+std::string printable(const std::string& name) {
+  std::string text;
+  for (const char c : name) {
+    const bool is_plain = c > ' ' && c < 0x7f && c != '"' && c != '\\';
+    text += is_plain ? std::string(1, c) : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  }
+  return text;
+}
 
 const char* mode_name(const kernel::FrontHook& hook) {
   return hook.is_native ? "native" : "generic";
@@ -81,10 +92,11 @@ std::vector<std::string> FrontFollower::find_absent() const {
     const bool is_there =
         std::any_of(namespaces_.begin(), namespaces_.end(), [&wanted](const auto& netns) {
           const auto& known = netns.second.known;
-          return std::any_of(known.begin(), known.end(),
-                             [&wanted](const auto& one) { return one.second.name == wanted.name; });
+          return std::any_of(known.begin(), known.end(), [&wanted](const auto& one) {
+            return one.second.name == printable(wanted.name);
+          });
         });
-    if (!is_there) absent.push_back(wanted.name);
+    if (!is_there) absent.push_back(printable(wanted.name));
   }
   return absent;
 }
@@ -109,10 +121,7 @@ void FrontFollower::note_namespaces(kernel::Limiter& limiter) {
     }
     one = namespaces_.erase(one);
   }
-  // Of an earlier daemon, in namespaces that nobody finds any more.
-  for (const kernel::Front& front : limiter.fronts()) {
-    if (limited.count(front.netns_cookie) == 0) (void)limiter.forget_front(front.number);
-  }
+  limiter.drop_foreign_fronts(limited);  // of an earlier daemon
 }
 
 bool FrontFollower::is_due(Namespace& netns) const {
@@ -167,14 +176,14 @@ void FrontFollower::compare(Namespace& netns, const std::vector<kernel::Interfac
   for (const kernel::Interface& interface : all) {
     const auto wish = wish_for(interface);
     // Also one whose maps could not be taken over: it would go on judging by its own.
-    if (!wish && netns.is_first_look) take_off(netns, interface.index, interface.name);
+    if (!wish && netns.is_first_look) take_off(netns, interface.index, printable(interface.name));
     if (!wish) continue;
     Known& known = netns.known[interface.index];
     if (const auto one = former.find(interface.index); one != former.end()) {
       known = std::move(one->second);
       former.erase(one);
     }
-    known.name = interface.name;
+    known.name = printable(interface.name);
     keep_up(netns, interface, *wish, all, limiter, known);
   }
   for (const auto& [index, known] : former) let_go(netns, index, known, limiter);
@@ -197,7 +206,7 @@ void FrontFollower::keep_up(const Namespace& netns, const kernel::Interface& int
   if (known.hook) {
     const auto there = kernel::find_front(interface.index);
     if (there && !*there) {
-      spdlog::warn("{}: somebody has detached the front line of {}", netns.name, interface.name);
+      spdlog::warn("{}: somebody has detached the front line of {}", netns.name, known.name);
       known.hook.reset();
     } else if (there) {
       known.hook = **there;
@@ -208,7 +217,7 @@ void FrontFollower::keep_up(const Namespace& netns, const kernel::Interface& int
     const auto attached = attach(netns, interface, wish, limiter, known);
     const std::string error = attached ? std::string() : attached.error().to_string();
     if (!error.empty() && error != known.error) {
-      spdlog::error("{}: no front line on {}: {}", netns.name, interface.name, error);
+      spdlog::error("{}: no front line on {}: {}", netns.name, known.name, error);
     }
     known.error = error;
     if (attached) {
@@ -221,7 +230,7 @@ void FrontFollower::keep_up(const Namespace& netns, const kernel::Interface& int
   auto links = kernel::find_links(interface, all, kernel::may_hide_tags(interface.name));
   if (is_same(links, known.links)) return;
   if (auto set = limiter.set_links(*known.number, links); !set) {
-    spdlog::error("{}: {}: {}", netns.name, interface.name, set.error().to_string());
+    spdlog::error("{}: {}: {}", netns.name, known.name, set.error().to_string());
     return;
   }
   known.links = std::move(links);
@@ -245,8 +254,8 @@ Result<void> FrontFollower::attach(const Namespace& netns, const kernel::Interfa
   if (!hook) return tl::unexpected(hook.error());
   known.hook = *hook;
   known.wish = wish;
-  spdlog::info("{}: the front line is on {}, {} mode, {}", netns.name, interface.name,
-               mode_name(*hook), place_name(*hook));
+  spdlog::info("{}: the front line is on {}, {} mode, {}", netns.name, known.name, mode_name(*hook),
+               place_name(*hook));
   return {};
 }
 

@@ -74,6 +74,8 @@ Result<std::unique_ptr<LiveManager>> LiveManager::start(
   manager->namespaces_.begin(*manager->limiter_);
   manager->in_force_ =
       std::make_shared<const InForce>(InForce{config, manager->limiter_->policy(), nullptr});
+  // Before privileges are given up: what is wanted no more is taken off.
+  manager->want_fronts(config.xdp);
   Result<void> begun = on_loaded();
   if (begun) begun = manager->begin(config);
   if (!begun) {
@@ -102,7 +104,6 @@ Result<void> LiveManager::begin(const config::Config& config) {
   sockets_ = std::make_unique<RefusalSockets>(*limiter_, *replies_);
   sockets_->open(*in_force_->policy, RefusalSockets::Retry::kAtOnce);
   complain(group_complaint_, follow_groups());
-  want_fronts(config.xdp);
   return {};
 }
 
