@@ -156,6 +156,7 @@ def compare_flood(cells):
         rows.append({
             "dropper": name, "sources": sources, "results": results,
             "per_second": 1e9 / statistics.median(ns),
+            "busy": statistics.median([result["receiver_seconds"] / result["seconds"] for result in results]),
             "lost": statistics.median([1 - result["received"] / result["sent"] for result in results]),
             "answers": statistics.median([result["answers"] for result in results]),
             "ns": statistics.median(ns), "min": min(ns), "max": max(ns),
@@ -200,13 +201,13 @@ def print_results(packets, flood, goals):
         print(f"    {row['packet']:<40} {row['median']:>8.0f} {min(row['ns']):>8.0f} "
               f"{max(row['ns']):>8.0f} {row['over_bare']:>10.0f} {ratio:>14}")
     print("\nA flood on veth: SYNs per second of the receiver's CPU, and how many times as many as others\n"
-          "(lost: sent and found the queue full; 0%: more could not be sent)")
+          "(lost: sent, and found the queue full; busy: of the clock's time, what the receiver had or needed)")
     print(f"  {'dropper':<29} {'sources':>7} {'a second':>10} {'ns':>6} {'least':>6} {'most':>6} "
-          f"{'of nft input':>12} {'of xdp-filter':>13} {'lost':>5} {'answers':>8}")
+          f"{'of nft input':>12} {'of xdp-filter':>13} {'lost':>5} {'busy':>5} {'answers':>8}")
     for row in flood:
         print(f"  {row['dropper']:<29} {row['sources']:>7,} {row['per_second']:>10,.0f} {row['ns']:>6.0f} "
               f"{row['min']:>6.0f} {row['max']:>6.0f} {row['of_nftables']:>12.2f} "
-              f"{row['of_xdp_filter']:>13.2f} {row['lost']:>5.0%} {row['answers']:>8,.0f}")
+              f"{row['of_xdp_filter']:>13.2f} {row['lost']:>5.0%} {row['busy']:>5.0%} {row['answers']:>8,.0f}")
     print("\nGoals")
     for goal in goals:
         print(f"  {'met   ' if goal['is_met'] else 'MISSED'} {goal['figure']:>7.2f}  {goal['goal']}")
