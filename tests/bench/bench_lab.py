@@ -57,6 +57,12 @@ class Lab:
         enter = 'echo $$ >"$1/cgroup.procs"; namespace=$2; shift 2; exec nsenter "--net=$namespace" -- "$@"'
         return self._popen(["sh", "-c", enter, "sh", self.cgroup(side), self.namespace(side), *command])
 
+    def start_secluded(self, command, side=None):
+        """Starts `command` with a /run and a bpffs of its own: what it makes there goes with it."""
+        enter = [] if side is None else ["nsenter", "--net=" + self.namespace(side), "--"]
+        mounts = 'mount -t tmpfs bench /run && mount -t bpf bpf /sys/fs/bpf && exec "$@"'
+        return self._popen([*enter, "unshare", "--mount", "sh", "-c", mounts, "sh", *command])
+
     def start_outside(self, command, log):
         """Starts `command` where this process is, with its output in the file `log`."""
         with open(log, "wb") as output:

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the front line costs a packet: BPF_PROG_TEST_RUN, in a namespace of its own.
 //
-//   bench_front BARE_OBJECT [XDP_FILTER_OBJECT]
+//   bench_front [--rounds N] [--repeat N] [--json] XDP_FILTER_OBJECT
 //
-// BARE_OBJECT: a program that only passes. XDP_FILTER_OBJECT: xdpfilt_alw_ip.o of Debian's
-// libxdp1. Everything is interleaved, the medians are printed. "In turn": 20,000 clients one after
-// the other, as the packets of a flood from many are; a client that comes again and again is
-// remembered.
+// XDP_FILTER_OBJECT: xdpfilt_alw_ip.o of Debian's libxdp1. What stands in one section is
+// interleaved, and the medians are printed. "In turn": 20,000 clients one after the other, as the
+// packets of a flood from many are; a client that comes again and again is remembered.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
@@ -15,9 +14,14 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
-#include <map>
+#include <iostream>
 #include <memory>
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "flood.h"
+#include "programs/packets.skel.h"
 #include "tests/kernel/front_lab.h"
 #include "tests/lab/process.h"
 #include "tests/lab/raw_tcp.h"
@@ -27,28 +31,32 @@ namespace {
 
 using namespace frames;
 
-constexpr int kRounds = 9;
-constexpr int kRepeat = 200'000;
-constexpr int kClients = 20'000;
+constexpr std::uint32_t kClients = 20'000;
+constexpr std::uint32_t kSizes[] = {1, 1000, 1'000'000};  // of the deny list, and of the account
+
+struct Options {
+  int rounds = 9;
+  int repeat = 200'000;
+  bool json = false;
+  std::string xdp_filter;
+};
 
 struct ObjectDestroyer {
   void operator()(bpf_object* object) const { bpf_object__close(object); }
 };
 using Object = std::unique_ptr<bpf_object, ObjectDestroyer>;
 
-Object load(const char* path) {
-  libbpf_set_print([](libbpf_print_level, const char*, va_list) { return 0; });
-  Object object(bpf_object__open(path));
-  if (!object) throw std::runtime_error(std::string("cannot open ") + path);
+struct SkeletonDestroyer {
+  void operator()(packets_bpf* skeleton) const { packets_bpf__destroy(skeleton); }
+};
+
+Object load(const std::string& path) {
+  Object object(bpf_object__open(path.c_str()));
+  if (!object) throw std::runtime_error("cannot open " + path);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object.get()) bpf_map__set_pin_path(map, nullptr);
-  if (bpf_object__load(object.get()) != 0)
-    throw std::runtime_error(std::string("cannot load ") + path);
+  if (bpf_object__load(object.get()) != 0) throw std::runtime_error("cannot load " + path);
   return object;
-}
-
-int program_of(const Object& object) {
-  return bpf_program__fd(bpf_object__next_program(object.get(), nullptr));
 }
 
 Repeated measure(int program, const Bytes& frame, int repeat) {
@@ -85,31 +93,55 @@ Bytes packet(const std::string& from, std::uint8_t flags = kSyn) {
 
 // The i-th of 2^20 addresses that are far apart for who searches by prefix.
 std::string scattered(std::uint32_t i) {
-  const std::uint32_t mixed = i * 2654435761U >> 12;
+  const std::uint32_t mixed = i * 648053U % (1U << 20);  // odd: each comes once
   return numbered(static_cast<int>(mixed));
 }
 
+// Rows by section; each row has one figure for each round.
 class Table {
  public:
+  void begin(const std::string& section) { sections_.push_back({section, {}}); }
   void add(const std::string& name, const Repeated& run) {
-    auto& row = rows_[name];
-    if (row.empty()) order_.push_back(name);
-    row.push_back(run.ns);
-    verdicts_[name] = run.verdict;
+    auto& rows = sections_.back().rows;
+    auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.name == name; });
+    if (row == rows.end()) row = rows.insert(rows.end(), {name, {}, 0});
+    row->ns.push_back(run.ns);
+    row->verdict = run.verdict;
   }
-  void print() {
-    for (const std::string& name : order_) {
-      auto& row = rows_[name];
-      std::sort(row.begin(), row.end());
-      std::printf("%-44s %7.1f ns  (least %.1f)  verdict %u\n", name.c_str(), row[row.size() / 2],
-                  row.front(), verdicts_[name]);
+  void print() const {
+    for (const Section& section : sections_) {
+      std::cout << section.name << '\n';
+      for (Row row : section.rows) {
+        std::sort(row.ns.begin(), row.ns.end());
+        std::printf("  %-36s %7.1f ns  (least %.1f)  verdict %u\n", row.name.c_str(),
+                    row.ns[row.ns.size() / 2], row.ns.front(), row.verdict);
+      }
     }
+  }
+  void print_json() const {
+    nlohmann::json all = nlohmann::json::array();
+    for (const Section& section : sections_) {
+      for (const Row& row : section.rows) {
+        all.push_back({{"section", section.name},
+                       {"packet", row.name},
+                       {"ns", row.ns},
+                       {"verdict", row.verdict}});
+      }
+    }
+    std::cout << all << std::endl;
   }
 
  private:
-  std::map<std::string, std::vector<double>> rows_;
-  std::map<std::string, std::uint32_t> verdicts_;
-  std::vector<std::string> order_;
+  struct Row {
+    std::string name;
+    std::vector<double> ns;
+    std::uint32_t verdict = 0;
+  };
+  struct Section {
+    std::string name;
+    std::vector<Row> rows;
+  };
+  std::vector<Section> sections_;
 };
 
 config::Config web(const std::function<void(config::Rule&)>& change = [](auto&) {}) {
@@ -149,105 +181,173 @@ void forge_syns(const FrontLab& lab, int count) {
   });
 }
 
-// A SYN that is answered is another frame afterwards: each is run once, as is the bare program.
-void measure_cookies(Table& table, const Object& bare) {
-  FrontLab lab(web([](auto& rule) { rule.settings.handshake_timeout = std::chrono::minutes(5); }));
-  const std::vector<Bytes> frames(kClients, packet("10.9.9.9"));
-  const auto add = [&](const std::string& name) {
+class Bench {
+ public:
+  explicit Bench(const Options& options)
+      : options_(options),
+        programs_(packets_bpf__open_and_load()),
+        filter_(load(options.xdp_filter)) {
+    if (!programs_) throw std::runtime_error("cannot load the programs of this benchmark");
+    deny_in_xdp_filter(filter_, kDenied);
+  }
+
+  const Table& run() {
+    cookies();
+    limits_and_denials();
+    clients();
+    return table_;
+  }
+
+ private:
+  static constexpr char kDenied[] = "20.0.0.1";
+
+  Repeated bare(const Bytes& frame, int repeat) const {
+    return measure(bpf_program__fd(programs_->progs.bare), frame, repeat);
+  }
+
+  // What each section is compared with.
+  void section(const std::string& name, const std::function<void()>& round) {
+    table_.begin(name);
+    for (int i = 0; i < options_.rounds; ++i) {
+      table_.add("bare pass", bare(other_, options_.repeat));
+      table_.add("xdp-filter, IP drop",
+                 measure(bpf_program__fd(bpf_object__next_program(filter_.get(), nullptr)), denied_,
+                         options_.repeat));
+      round();
+    }
+  }
+
+  void add(FrontLab& lab, const std::string& name, const Bytes& frame) {
+    table_.add(name, lab.measure(frame, options_.repeat));
+  }
+
+  // Each of `frames` once, and the bare program on the same.
+  void add_in_turn(FrontLab& lab, const std::string& name, const std::vector<Bytes>& frames) {
     lab.inside([&] {
-      table.add(name,
-                in_turn([&](const Bytes& frame) { return lab.measure_here(frame, 1); }, frames));
+      table_.add(name,
+                 in_turn([&](const Bytes& frame) { return lab.measure_here(frame, 1); }, frames));
+      table_.add("bare pass, in turn",
+                 in_turn([&](const Bytes& frame) { return bare(frame, 1); }, frames));
     });
-  };
-  lab.limiter().set_syn_cookies(true);
-  for (int round = 0; round < kRounds; ++round) {
-    table.add(
-        "bare, once each",
-        in_turn([&](const Bytes& frame) { return measure(program_of(bare), frame, 1); }, frames));
-    add("SYN, admitted, once each");
   }
-  forge_syns(lab, 100);
-  for (int round = 0; round < kRounds; ++round) add("SYN, flooded, no overflow, once each");
-  for (int round = 0; round < kRounds; ++round) {
-    lab.network().set_sysctl("net/ipv4/tcp_syncookies", "2");
-    add("SYN cookie, queue full, once each");
-    lab.network().set_sysctl("net/ipv4/tcp_syncookies", "1");
-    add("SYN cookie, overflowed lately, once each");
-  }
-}
 
-int run(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: bench_front BARE_OBJECT [XDP_FILTER_OBJECT]\n");
-    return 2;
+  // A SYN that is answered is another frame afterwards: each is run once.
+  void cookies() {
+    FrontLab lab(
+        web([](auto& rule) { rule.settings.handshake_timeout = std::chrono::minutes(5); }));
+    const std::vector<Bytes> frames(kClients, other_);
+    lab.limiter().set_syn_cookies(true);
+    section("each run once", [&] { add_in_turn(lab, "SYN, admitted", frames); });
+    forge_syns(lab, 100);
+    section("each run once, the rule flooded",
+            [&] { add_in_turn(lab, "SYN, admitted, no overflow", frames); });
+    section("each run once, SYN cookies", [&] {
+      lab.network().set_sysctl("net/ipv4/tcp_syncookies", "2");
+      add_in_turn(lab, "SYN cookie, queue full", frames);
+      lab.network().set_sysctl("net/ipv4/tcp_syncookies", "1");
+      add_in_turn(lab, "SYN cookie, overflowed lately", frames);
+    });
   }
-  const Object bare = load(argv[1]);
-  const Object filter = argc > 2 ? load(argv[2]) : nullptr;
-  Table table;
-  measure_cookies(table, bare);
-  FrontLab lab(web());
-  const Bytes denied = packet("20.0.0.1");
-  const Bytes other = packet("10.9.9.9");
-  if (filter) deny_in_xdp_filter(filter, "20.0.0.1");
 
-  const auto common = [&](const std::string& with) {
-    table.add("bare", measure(program_of(bare), other, kRepeat));
-    if (filter) table.add("xdp-filter, IP drop", measure(program_of(filter), denied, kRepeat));
-    table.add("established" + with, lab.measure(packet("10.9.9.9", kAck), kRepeat));
-    table.add("SYN, admitted" + with, lab.measure(other, kRepeat));
-  };
-  for (int round = 0; round < kRounds; ++round) common("");
-  lab.change(web([](auto& rule) { rule.connections.per_client = 5; }));
-  for (int round = 0; round < kRounds; ++round) common(", per_client");
-  lab.change(web([](auto& rule) { rule.connections.per_client = 0; }));
-  for (int round = 0; round < kRounds; ++round) {
-    table.add("SYN, over a limit", lab.measure(other, kRepeat));
+  void limits_and_denials() {
+    FrontLab lab(web());
+    limits(lab);
+    denials(lab);
   }
-  lab.change(web());
-  lab.deny("20.0.0.1");
-  std::uint32_t there = 0;
-  for (const std::uint32_t prefixes : {1U, 1000U, 1'000'000U}) {
-    std::vector<kernel::Denial> more;
-    for (; there < prefixes - 1; ++there) {
-      more.push_back({must(Prefix::parse(scattered(there))), HG_FOR_GOOD, ""});
+
+  void limits(FrontLab& lab) {
+    section("no limits", [&] {
+      add(lab, "established", established_);
+      add(lab, "SYN, admitted", other_);
+    });
+    lab.change(web([](auto& rule) { rule.connections.per_client = 5; }));
+    section("per_client", [&] {
+      add(lab, "established", established_);
+      add(lab, "SYN, admitted", other_);
+    });
+    lab.change(web([](auto& rule) { rule.connections.per_client = 0; }));
+    section("over a limit", [&] { add(lab, "SYN, over a limit", other_); });
+    lab.change(web());
+  }
+
+  void denials(FrontLab& lab) {
+    lab.deny(kDenied);
+    std::uint32_t there = 1;
+    for (const std::uint32_t prefixes : kSizes) {
+      std::vector<kernel::Denial> more;
+      for (; there < prefixes; ++there) {
+        more.push_back({must(Prefix::parse(scattered(there - 1))), HG_FOR_GOOD, ""});
+      }
+      must(lab.limiter().deny(more));
+      const auto many = from_many(prefixes - 1);
+      section(std::to_string(prefixes) + " denied", [&] {
+        add(lab, "SYN, denied", denied_);
+        add(lab, "SYN, admitted", other_);
+        add(lab, "established", established_);
+        if (!many.empty()) add_in_turn(lab, "SYN, denied, in turn", many);
+      });
     }
-    must(lab.limiter().deny(more));
-    const std::string with = ", " + std::to_string(prefixes) + " denied";
-    std::vector<Bytes> many;
-    for (std::uint32_t i = 0; prefixes > 1 && i < kClients; ++i) {
-      many.push_back(packet(
-          scattered(static_cast<std::uint32_t>(std::uint64_t{i} * (prefixes - 1) / kClients))));
-    }
-    for (int round = 0; round < kRounds; ++round) {
-      table.add("SYN, denied" + with, lab.measure(denied, kRepeat));
-      table.add("SYN, admitted" + with, lab.measure(other, kRepeat));
-      if (many.empty() || round >= 3) continue;
-      lab.inside([&] {
-        table.add("SYN, denied in turn" + with,
-                  in_turn([&](const Bytes& frame) { return lab.measure_here(frame, 1); }, many));
-        table.add(
-            "bare, in turn" + with,
-            in_turn([&](const Bytes& frame) { return measure(program_of(bare), frame, 1); }, many));
+    lab.deny(kDenied, true);
+    section("1000000 denied, one of them hard",
+            [&] { add(lab, "established, some denied hard", established_); });
+  }
+
+  void clients() {
+    config::Config two = web([](auto& rule) { rule.connections.per_client = 2; });
+    two.tables.clients = 1U << 20;
+    FrontLab lab(two);
+    std::uint32_t there = 0;
+    for (const std::uint32_t clients : kSizes) {
+      std::vector<IpAddress> more;
+      for (; there < clients; ++there) more.push_back(address(scattered(there)));
+      lab.add_clients(more);
+      const auto many = from_many(clients);
+      section(std::to_string(clients) + " clients", [&] {
+        add(lab, "SYN, admitted, a new client", other_);
+        add(lab, "established", established_);
+        add_in_turn(lab, "SYN, admitted, connected clients in turn", many);
       });
     }
   }
-  lab.deny("20.0.0.1", true);
-  for (int round = 0; round < kRounds; ++round) {
-    table.add("established, 1,000,000 denied, some hard",
-              lab.measure(packet("10.9.9.9", kAck), kRepeat));
+
+  // SYNs from kClients of the first so many scattered addresses.
+  static std::vector<Bytes> from_many(std::uint32_t addresses) {
+    std::vector<Bytes> frames;
+    for (std::uint32_t i = 0; addresses > 0 && i < kClients; ++i) {
+      frames.push_back(
+          packet(scattered(static_cast<std::uint32_t>(std::uint64_t{i} * addresses / kClients))));
+    }
+    return frames;
   }
-  table.print();
-  return 0;
-}
+
+  Options options_;
+  std::unique_ptr<packets_bpf, SkeletonDestroyer> programs_;
+  Object filter_;
+  Table table_;
+  Bytes denied_ = packet(kDenied);
+  Bytes other_ = packet("10.9.9.9");
+  Bytes established_ = packet("10.9.9.9", kAck);
+};
 
 }  // namespace
 }  // namespace headgate::lab
 
 int main(int argc, char** argv) {
+  headgate::lab::Options options;
+  CLI::App app{"What the front line costs a packet (scripts/bench packets)"};
+  app.add_option("--rounds", options.rounds);
+  app.add_option("--repeat", options.repeat, "runs of a frame in a round");
+  app.add_flag("--json", options.json);
+  app.add_option("xdp-filter", options.xdp_filter, "xdpfilt_alw_ip.o")->required();
+  CLI11_PARSE(app, argc, argv);
   try {
-    return headgate::lab::run(argc, argv);
+    libbpf_set_print([](libbpf_print_level, const char*, va_list) { return 0; });
+    headgate::lab::Bench bench(options);
+    const auto& table = bench.run();
+    options.json ? table.print_json() : table.print();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_front: %s\n", error.what());
     return 1;
   }
+  return 0;
 }

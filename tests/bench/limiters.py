@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is compared: each limiter is in force inside its `with` block, and gone after it."""
-import subprocess
-import time
+from headgated import Headgated
 
 PORTS = "8000-8001"
 
@@ -50,41 +49,25 @@ class Headgate:
     directory = None  # of the programs; set by the caller
 
     def __init__(self, lab, limit, placement):
-        self._lab, self._limit = lab, limit
-        self._cgroup = lab.cgroup("server" if placement == "outside" else "")
-        self._daemon = None
-
-    def __enter__(self):
-        directory = self._lab.directory
-        config, log = directory / "headgate.yaml", directory / "headgated.log"
-        config.write_text(f"""
+        cgroup = lab.cgroup("server" if placement == "outside" else "")
+        self._headgated = Headgated(lab, self.directory, cgroup, f"""
 rules:
   - name: bench
     listen: ["{PORTS}"]
-    connections: {{ per_client: {self._limit} }}
+    connections: {{ per_client: {limit} }}
 metrics: {{ listen: off }}
-control: {{ socket: {directory}/control.sock }}
-pin_dir: {directory}/bpf
-cgroup: {self._cgroup}
-netns: {self._lab.namespace("server")}
 """)
-        self._daemon = self._lab.start_outside([self.directory / "headgated", "--config", config], log)
-        for _ in range(400):
-            if "ready:" in log.read_text():
-                return self
-            if self._daemon.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise RuntimeError("headgated did not come up:\n" + log.read_text())
+
+    def __enter__(self):
+        self._headgated.start()
+        return self
 
     def __exit__(self, *_):
-        self._lab.stop(self._daemon)
-        # With its bpffs the pins go, and the limits with them.
-        subprocess.run(["umount", self._lab.directory / "bpf"], check=True)
+        self._headgated.stop()
 
     @property
     def pid(self):
-        return self._daemon.pid
+        return self._headgated.pid
 
 
 ALL = {limiter.name: limiter for limiter in (NoLimiter, Headgate, Nftables)}

@@ -188,7 +188,8 @@ class UsageTest(unittest.TestCase):
             # A copy, because others than root may not be able to read the checkout.
             os.chmod(directory, 0o755)
             scripts = shutil.copytree(SCRIPTS, pathlib.Path(directory) / "scripts")
-            for command in (["quickstart"], ["test"], ["bench", "connections"], ["package"]):
+            for command in (["quickstart"], ["test"], ["bench", "connections"], ["bench", "packets"],
+                            ["package"]):
                 with self.subTest(command=command):
                     done = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--",
                                scripts / command[0], *command[1:])

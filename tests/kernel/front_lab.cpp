@@ -6,6 +6,7 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 #include <utility>
 
@@ -35,15 +36,27 @@ void set_up(const NetworkNamespace& network) {
   }
 }
 
+// As tag_of() in bpf/account.h.
+std::uint32_t tag_of(const hg_client_key& client) {
+  std::uint32_t tag = std::uint32_t{client.rule} << 16 | client.incarnation << 8U | client.level;
+  tag ^= client.netns * 0x85ebca6bU;
+  for (const std::uint32_t word : client.address.word) {
+    tag = (tag ^ word) * 0x9e3779b1U;
+    tag ^= tag >> 15;
+  }
+  return tag;
+}
+
 }  // namespace
 
 kernel::Limiter start_limiter(const NetworkNamespace& network, const PinDir& pins,
-                              std::shared_ptr<const policy::Policy> policy) {
+                              std::shared_ptr<const policy::Policy> policy,
+                              const config::TableSizes& tables) {
   const auto netns = std::make_shared<const kernel::NetworkNamespace>(
       must(kernel::NetworkNamespace::open(network.path())));
   const auto cgroup = std::make_shared<const kernel::Cgroup>(must(kernel::open_cgroup("auto")));
   return must(kernel::Limiter::start(
-      must(kernel::PinDirectory::open(pins.path())), {config::Config().tables, 0, false, cgroup},
+      must(kernel::PinDirectory::open(pins.path())), {tables, 0, false, cgroup},
       {{network.path(), netns}}, [&policy](const policy::Numbers&) { return policy; },
       [](const policy::Policy&) { return std::vector<kernel::GroupCgroup>(); }));
 }
@@ -62,7 +75,7 @@ config::Config web_config(const std::function<void(config::Rule&)>& change) {
 FrontLab::FrontLab(const config::Config& config)
     : network_("front"),
       policy_(compiled(config)),
-      limiter_((set_up(network_), start_limiter(network_, pins_, policy_))),
+      limiter_((set_up(network_), start_limiter(network_, pins_, policy_, config.tables))),
       cookie_(*limiter_.find_netns("")) {
   listener_ = network_.run([] {
     return listen_on({must(IpAddress::parse("::")), kFrontPort}, {.dual_stack = true});
@@ -88,6 +101,20 @@ bool FrontLab::try_change(const config::Config& config) {
   policy_ = std::make_shared<const policy::Policy>(*std::move(made));
   must(limiter_.change(policy_));
   return true;
+}
+
+void FrontLab::add_clients(const std::vector<IpAddress>& clients) {
+  const int map = bpf_map__fd(front_->maps.clients);
+  hg_client_key key{};
+  key.rule = policy_->numbers.rules.at("web");
+  key.level = HG_LEVEL_CLIENT;
+  for (const IpAddress& client : clients) {
+    std::memcpy(&key.address, client.bytes().data(), sizeof(key.address));
+    const hg_client entry{std::uint64_t{tag_of(key)} << 32 | 1};
+    if (bpf_map_update_elem(map, &key, &entry, BPF_NOEXIST) != 0) {
+      throw std::runtime_error("cannot add a client");
+    }
+  }
 }
 
 void FrontLab::open_udp() {

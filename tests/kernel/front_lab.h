@@ -28,7 +28,8 @@ T must(Result<T> result) {
 
 // The limiter of one namespace, without a daemon.
 kernel::Limiter start_limiter(const NetworkNamespace& network, const PinDir& pins,
-                              std::shared_ptr<const policy::Policy> policy);
+                              std::shared_ptr<const policy::Policy> policy,
+                              const config::TableSizes& tables = {});
 
 // What becomes of a frame.
 struct Outcome {
@@ -70,6 +71,8 @@ class FrontLab {
   // False if it is no valid policy; then nothing has changed.
   bool try_change(const config::Config& config);
   void deny(const std::string& cidr, bool is_hard = false);
+  // Has each of these clients, new ones, hold a connection of the rule, for all that is counted.
+  void add_clients(const std::vector<IpAddress>& clients);
   // A UDP socket waits at kFrontPort, too.
   void open_udp();
 
