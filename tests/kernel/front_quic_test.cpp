@@ -90,6 +90,14 @@ TEST_F(FrontQuic, OfADeniedClientAreDropped) {
   EXPECT_EQ(passed(1, "10.9.8.9"), 1);
 }
 
+TEST_F(FrontQuic, ThoseOfAGuestCostTheirClientNothing) {
+  use([](auto& rule) { rule.new_connections.per_client = hourly(3); });
+  const Bytes to_guest = ethernet(ipv4("10.9.9.9", "10.0.0.1", udp(quic(0xc3, 1))), {}, kTheirMac);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(lab_.run(to_guest).verdict, XDP_PASS);
+  EXPECT_EQ(lab_.counted(), Counted());
+  EXPECT_EQ(passed(5, "10.9.9.9"), 3);
+}
+
 TEST_F(FrontQuic, AMonitoredRuleOnlyCounts) {
   use([](auto& rule) {
     rule.new_connections.per_client = hourly(3);

@@ -106,6 +106,36 @@ TEST_F(Xdp, FollowsInterfacesThatComeAndGo) {
   EXPECT_EQ(xdp_program_of("other"), "") << "it is detached";
 }
 
+// The server is a router, too, and listens on every address.
+TEST_F(Xdp, WhatIsRoutedIsNotJudged) {
+  const auto& router = lab_.server().network();
+  router.set_sysctl("net/ipv4/ip_forward", "1");
+  router.set_sysctl("net/ipv6/conf/all/forwarding", "1");
+  router.set_sysctl("net/ipv6/conf/c0/forwarding", "0");  // IPv6 heeds `all` only
+  const Server server(lab_.server(), {address("::"), kPort}, {.dual_stack = true});
+  const Host& other = lab_.client(1);
+  const Server beyond(other, {address("::"), kPort}, {.dual_stack = true});
+  const Headgated headgated = start("generic", "per_client: 9");
+  const Host& client = lab_.client(0);
+  headgated.ctl({"deny", "add", client.ipv4().to_string(), client.ipv6().to_string()});
+  for (const auto& [ours, theirs] : {std::pair(lab_.server().ipv4(), other.ipv4()),
+                                     std::pair(lab_.server().ipv6(), other.ipv6())}) {
+    EXPECT_TRUE(refused(client, {ours, kPort}));
+    EXPECT_TRUE(admitted(client, {theirs, kPort}));
+  }
+}
+
+// Bytes that are no text to protobuf, Prometheus, or a terminal.
+TEST_F(Xdp, NamesOfInterfacesAreToldAsText) {
+  const Headgated headgated(lab_.server(),
+                            web_rule("per_client: 1") + "xdp: { interfaces: [\"odd*\"] }\n");
+  must_run({"sh", "-c", "ip link add \"$(printf 'odd\\377\\033[31m')\" type veth peer name behind"},
+           {.network = &lab_.server().network()});
+  const std::string told = "odd\\xff\\x1b[31m";
+  EXPECT_TRUE(eventually(5s, [&] { return is_attached(headgated, told); })) << headgated.status();
+  EXPECT_NE(headgated.metrics_text().find("odd\\\\xff"), std::string::npos);
+}
+
 TEST_F(Xdp, ReloadAttachesAndDetaches) {
   const Headgated headgated(lab_.server(), web_rule("per_client: 1"));
   EXPECT_TRUE(headgated.status()["xdp"].empty());
