@@ -264,6 +264,17 @@ struct hg_link {
 HG_SIZE_IS(struct hg_link, 12);
 
 /*
+ * Map `addresses`: those of a namespace's own. Where nothing is forwarded the kernel does not tell
+ * a program which they are.
+ */
+struct hg_own_address {
+	__u64 netns_cookie;
+	struct hg_address address;
+};
+#define HG_OWN_ADDRESSES_MAX 16384
+HG_SIZE_IS(struct hg_own_address, 24);
+
+/*
  * Map `fronts`, by the number of an interface: which one that is. Kept for the next daemon, and for
  * who removes the front line.
  */

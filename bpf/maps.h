@@ -215,6 +215,14 @@ struct {
 } links SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HG_OWN_ADDRESSES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct hg_own_address);
+	__type(value, __u32); /* 1 */
+} addresses SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, HG_MAX_INTERFACES);
 	__type(key, __u32); /* interface number */

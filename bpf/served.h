@@ -16,8 +16,10 @@
 #include "maps.h"
 #include "packet.h"
 
-/* The number of the interface that this program is loaded for. */
+/* The program is loaded once for each interface: its number, and the namespace that it is in. */
 const volatile __u32 interface_number = 0;
+const volatile __u64 netns_cookie = 0;
+const volatile struct hg_namespace netns = {};
 
 /* A hardware address in one word. */
 static __always_inline __u64 mac_of(const __u8 *bytes)
@@ -74,7 +76,7 @@ static __always_inline void remember(struct served *known, const struct hg_packe
 
 #define LOOPBACK_INDEX 1 /* in every network namespace */
 
-/* Does the route end here, or is nothing forwarded here? */
+/* Does the route end here? */
 CHECKED_ONCE int is_local(struct xdp_md *ctx, const struct hg_packet *packet, __u32 device)
 {
 	if (!packet) return 0;
@@ -101,7 +103,11 @@ CHECKED_ONCE int is_local(struct xdp_md *ctx, const struct hg_packet *packet, __
 		route.ifindex = LOOPBACK_INDEX;
 		found = bpf_fib_lookup(ctx, &route, sizeof(route), 0);
 	}
-	return found == BPF_FIB_LKUP_RET_NOT_FWDED || found == BPF_FIB_LKUP_RET_FWD_DISABLED;
+	if (found != BPF_FIB_LKUP_RET_FWD_DISABLED) return found == BPF_FIB_LKUP_RET_NOT_FWDED;
+
+	struct hg_own_address own = {netns_cookie, packet->destination};
+
+	return bpf_map_lookup_elem(&addresses, &own) != NULL;
 }
 
 static __always_inline struct bpf_sock_tuple tuple_of(const struct hg_packet *packet)

@@ -16,10 +16,6 @@
 /* For each CPU. Beyond it refused clients get no answer. */
 #define RESETS_PER_SECOND 10000
 
-/* The front line's program is loaded once for each interface. */
-const volatile __u64 netns_cookie = 0;
-const volatile struct hg_namespace netns = {};
-
 static __always_inline struct connection read_connection(const struct hg_packet *packet)
 {
 	struct connection connection = {

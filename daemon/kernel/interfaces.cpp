@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/kernel/interfaces.h"
 
+#include <arpa/inet.h>
 #include <linux/ethtool.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
@@ -10,6 +11,7 @@
 #include <netlink/cache.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
+#include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/vlan.h>
 #include <netlink/socket.h>
@@ -17,6 +19,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -77,7 +80,8 @@ Result<InterfaceList> InterfaceList::open(const NetworkNamespace& netns) {
         return fail_netlink("cannot open a rtnetlink socket", error);
       }
     }
-    if (const int error = nl_socket_add_memberships(list.changes_.get(), RTNLGRP_LINK, 0);
+    if (const int error = nl_socket_add_memberships(list.changes_.get(), RTNLGRP_LINK,
+                                                    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0);
         error != 0) {
       return fail_netlink("cannot follow the network interfaces", error);
     }
@@ -109,6 +113,26 @@ Result<std::vector<Interface>> InterfaceList::read() const {
   }
   std::sort(all.begin(), all.end(),
             [](const Interface& a, const Interface& b) { return a.index < b.index; });
+  return all;
+}
+
+Result<std::vector<IpAddress>> InterfaceList::read_addresses() const {
+  nl_cache* raw = nullptr;
+  const int error = rtnl_addr_alloc_cache(requests_.get(), &raw);
+  if (error != 0) return fail_netlink("cannot list the addresses of network interfaces", error);
+  const std::unique_ptr<nl_cache, CacheDestroyer> cache(raw);
+  std::vector<IpAddress> all;
+  for (nl_object* one = nl_cache_get_first(raw); one != nullptr; one = nl_cache_get_next(one)) {
+    const nl_addr* const local = rtnl_addr_get_local(reinterpret_cast<rtnl_addr*>(one));
+    if (local == nullptr) continue;
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    const int family = nl_addr_get_family(local);
+    if (inet_ntop(family, nl_addr_get_binary_addr(local), text.data(), text.size()) == nullptr) {
+      continue;
+    }
+    if (auto address = IpAddress::parse(text.data())) all.push_back(*address);
+  }
+  std::sort(all.begin(), all.end());
   return all;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/ip.h"
 #include "common/result.h"
 #include "daemon/kernel/netns.h"
 
@@ -30,7 +31,7 @@ struct NetlinkDestroyer {
   void operator()(nl_sock* socket) const;
 };
 
-// The interfaces of one network namespace. Not thread-safe.
+// The interfaces of one network namespace, and their addresses. Not thread-safe.
 class InterfaceList {
  public:
   static Result<InterfaceList> open(const NetworkNamespace& netns);
@@ -38,6 +39,8 @@ class InterfaceList {
   // May they be others than when this was last asked? At first: yes. Does not block.
   bool may_have_changed();
   Result<std::vector<Interface>> read() const;
+  // The addresses that they have, sorted.
+  Result<std::vector<IpAddress>> read_addresses() const;
 
  private:
   using Netlink = std::unique_ptr<nl_sock, NetlinkDestroyer>;

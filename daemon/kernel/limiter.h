@@ -254,6 +254,8 @@ class Limiter {
   Result<FrontProgram> open_front(std::uint64_t netns_cookie, std::uint32_t interface) const;
   // Whose frames the front line on that interface judges: of these, and of no others.
   Result<void> set_links(std::uint32_t interface, const std::vector<FrontLink>& links);
+  // Which addresses are the namespace's own: these, and no others.
+  Result<void> set_addresses(std::uint64_t netns_cookie, const std::vector<IpAddress>& addresses);
   // Packets since the interface has that number, of all processors.
   Result<hg_front_stats> front_counts(std::uint32_t interface) const;
 

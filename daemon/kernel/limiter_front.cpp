@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/kernel/address.h"
 #include "daemon/kernel/front_hook.h"
 #include "daemon/kernel/front_removal.h"
 #include "daemon/kernel/limiter.h"
@@ -111,6 +112,27 @@ Result<void> Limiter::set_links(std::uint32_t interface, const std::vector<Front
 
 void Limiter::set_syn_cookies(bool is_on) {
   kernel_->slots.set_syn_cookies(is_on);
+}
+
+Result<void> Limiter::set_addresses(std::uint64_t netns_cookie,
+                                    const std::vector<IpAddress>& addresses) {
+  const bpf_map* const map = kernel_->limiter->maps.addresses;
+  std::set<IpAddress> missing(addresses.begin(), addresses.end());
+  std::vector<hg_own_address> stale;
+  auto seen = visit_entries<hg_own_address, std::uint32_t>(
+      map, [&](const hg_own_address& key, std::uint32_t) {
+        if (key.netns_cookie != netns_cookie) return;
+        if (missing.erase(to_ip(key.address)) == 0) stale.push_back(key);
+      });
+  if (!seen) return seen;
+  for (const hg_own_address& key : stale) {
+    if (auto removed = remove_entry(map, key); !removed) return removed;
+  }
+  for (const IpAddress& address : missing) {
+    const hg_own_address key{netns_cookie, to_abi(address)};
+    if (auto written = write_entry(map, key, std::uint32_t{1}); !written) return written;
+  }
+  return {};
 }
 
 Result<hg_front_stats> Limiter::front_counts(std::uint32_t interface) const {

@@ -119,6 +119,7 @@ void FrontFollower::note_namespaces(kernel::Limiter& limiter) {
     for (const auto& [index, known] : one->second.known) {
       let_go(one->second, index, known, limiter);
     }
+    (void)limiter.set_addresses(one->first, {});
     one = namespaces_.erase(one);
   }
   limiter.drop_foreign_fronts(limited);  // of an earlier daemon
@@ -162,11 +163,24 @@ void FrontFollower::follow_in(Namespace& netns, kernel::Limiter& limiter) {
   }
   netns.error.clear();
   netns.pause = {};
+  if (!wanted_.interfaces.empty()) follow_addresses(netns, limiter);
   const auto inside = netns.netns->run_inside([&]() -> Result<void> {
     compare(netns, *all, limiter);
     return {};
   });
   if (!inside) spdlog::error("cannot enter {}: {}", netns.name, inside.error().to_string());
+}
+
+void FrontFollower::follow_addresses(Namespace& netns, kernel::Limiter& limiter) {
+  auto now = netns.interfaces->read_addresses();
+  Result<void> done;
+  if (!now) {
+    done = tl::unexpected(now.error());
+  } else if (*now != netns.addresses) {
+    done = limiter.set_addresses(netns.netns->cookie(), *now);
+    if (done) netns.addresses = *std::move(now);
+  }
+  if (!done) spdlog::error("{}: {}", netns.name, done.error().to_string());
 }
 
 // Inside the namespace.
@@ -224,6 +238,9 @@ void FrontFollower::keep_up(const Namespace& netns, const kernel::Interface& int
       known.pause = {};
     } else {
       known.pause.begin();
+      // One in another mode had to go first.
+      const auto left = kernel::find_front(interface.index);
+      known.hook = left ? *left : std::nullopt;
     }
   }
   if (!known.number) return;

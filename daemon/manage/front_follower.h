@@ -56,6 +56,7 @@ class FrontFollower {
     std::shared_ptr<const kernel::NetworkNamespace> netns;
     std::optional<kernel::InterfaceList> interfaces;
     std::map<std::uint32_t, Known> known;  // by index
+    std::vector<IpAddress> addresses;
     bool is_first_look = true;
     std::string error;  // why its interfaces are not known
     GrowingPause pause;
@@ -65,6 +66,7 @@ class FrontFollower {
   void note_namespaces(kernel::Limiter& limiter);
   void follow_in(Namespace& netns, kernel::Limiter& limiter);
   bool is_due(Namespace& netns) const;
+  static void follow_addresses(Namespace& netns, kernel::Limiter& limiter);
   void compare(Namespace& netns, const std::vector<kernel::Interface>& all,
                kernel::Limiter& limiter);
   void drop_former(const Namespace& netns, kernel::Limiter& limiter) const;

@@ -47,8 +47,10 @@ Config make_config(World& world) {
 
 class FrontAgrees : public testing::Test {
  protected:
-  // Every address of the world is this host's.
+  // Every address of the world is this host's, by a route: the kernel tells where it forwards.
   void SetUp() override {
+    lab_.network().set_sysctl("net/ipv4/ip_forward", "1");
+    lab_.network().set_sysctl("net/ipv6/conf/all/forwarding", "1");
     for (const char* local :
          {"ip route add local 10.0.0.0/8 dev lo", "ip -6 route add local 2001::/16 dev lo"}) {
       must_run({"sh", "-c", local}, {.network = &lab_.network()});

@@ -121,6 +121,8 @@ class FloodedServer {
     hg_link link{device_, {}, flags};
     std::copy(kOurMac.begin(), kOurMac.end(), link.mac);
     must(limiter_.set_links(kInterface, {{0, 0, link}, {100, 0, link}, {100, 200, link}}));
+    must(limiter_.set_addresses(*limiter_.find_netns(""), {must(IpAddress::parse(kServer)),
+                                                           must(IpAddress::parse(kServer6))}));
   }
 
   // Sends that many forged SYNs, from as many clients, by the kernel's own way.

@@ -83,6 +83,8 @@ FrontLab::FrontLab(const config::Config& config)
   hg_link link{1, {}, 0};
   std::copy(frames::kOurMac.begin(), frames::kOurMac.end(), link.mac);
   must(limiter_.set_links(kInterface, {{0, 0, link}, {100, 0, link}, {100, 200, link}}));
+  must(limiter_.set_addresses(
+      cookie_, {must(IpAddress::parse("10.0.0.1")), must(IpAddress::parse("2001:db8::1"))}));
   front_ = must(limiter_.open_front(cookie_, kInterface));
   must(kernel::load_front(*front_));
 }

@@ -125,6 +125,25 @@ TEST_F(Xdp, WhatIsRoutedIsNotJudged) {
   }
 }
 
+// Nothing is forwarded: what has another's address gets no answer, as ever.
+TEST_F(Xdp, WhatHasNoAddressOfThisHostIsNotJudged) {
+  lab_.server().network().set_sysctl("net/ipv4/ip_forward", "0");
+  const Server server(lab_.server(), {address("0.0.0.0"), kPort});
+  const Headgated headgated = start("generic", "per_client: 9");
+  const Host& client = lab_.client(0);
+  headgated.ctl({"deny", "add", client.ipv4().to_string()});
+  const Endpoint later{address("10.50.0.1"), kPort};
+  EXPECT_EQ(client.connect(later, {.timeout = 1500ms}).error, ETIMEDOUT);
+  EXPECT_EQ(packets(headgated, "c0", "reset", "denied"), 0);
+  // An address that comes is followed.
+  must_run({"ip", "addr", "add", "10.50.0.1/32", "dev", "lo"},
+           {.network = &lab_.server().network()});
+  EXPECT_TRUE(eventually(5s, [&] {
+    EXPECT_TRUE(refused(client, later));
+    return packets(headgated, "c0", "reset", "denied") > 0;
+  }));
+}
+
 // Bytes that are no text to protobuf, Prometheus, or a terminal.
 TEST_F(Xdp, NamesOfInterfacesAreToldAsText) {
   const Headgated headgated(lab_.server(),
