@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "daemon/kernel/address.h"
 #include "daemon/kernel/front_program.h"
 #include "daemon/kernel/netns.h"
 #include "skeletons/front.skel.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr std::uint32_t kInterface = 3;  // any number
 constexpr std::uint16_t kClientPort = 41000;
 constexpr const char* kClient = "10.64.7.1";
+constexpr const char* kServer = "10.0.0.1";
 
 UniqueFd open_pinned(const Headgated& headgated, const std::string& map) {
   UniqueFd fd(bpf_obj_get((headgated.pin_dir() + "/current/map_" + map).c_str()));
@@ -57,8 +59,11 @@ class FrontBeside {
     hg_link link{1, {}, 0};
     std::copy(frames::kOurMac.begin(), frames::kOurMac.end(), link.mac);
     const hg_link_key key{kInterface, {0, 0}};
-    if (bpf_map_update_elem(open_pinned(headgated, "links").get(), &key, &link, BPF_ANY) != 0) {
-      throw std::runtime_error("cannot write to map links");
+    const hg_own_address own{cookie, kernel::to_abi(address(kServer))};
+    const std::uint32_t one = 1;
+    if (bpf_map_update_elem(open_pinned(headgated, "links").get(), &key, &link, BPF_ANY) != 0 ||
+        bpf_map_update_elem(open_pinned(headgated, "addresses").get(), &own, &one, BPF_ANY) != 0) {
+      throw std::runtime_error("cannot write to the maps links and addresses");
     }
   }
 
@@ -175,7 +180,7 @@ TEST_F(DenyHard, TheFrontLineDropsThePacketsOfItsConnections) {
   const auto held = hold(lab_.client(0), web_, 1, Endpoint{address(kClient), kClientPort});
   const auto segment = [&](const std::string& from) {
     return front.run(frames::ethernet(frames::ipv4(
-        from, "10.0.0.1", frames::tcp({.from = kClientPort, .to = kPort, .flags = frames::kAck}))));
+        from, kServer, frames::tcp({.from = kClientPort, .to = kPort, .flags = frames::kAck}))));
   };
   EXPECT_EQ(segment(kClient), XDP_PASS);
   deny({"add", "10.64.7.0/24"});
