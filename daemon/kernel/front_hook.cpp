@@ -3,13 +3,17 @@
 
 #include <bpf/bpf.h>
 #include <linux/if_link.h>
+#include <system_error>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include <xdp/libxdp.h>
 
@@ -80,8 +84,13 @@ Result<Place> look_at(std::uint32_t index) {
 
 std::optional<FrontHook> describe(const Place& place) {
   if (place.ours == nullptr) return std::nullopt;
-  return FrontHook{place.is_native, !place.has_dispatcher, place.others,
-                   xdp_program__id(place.ours), xdp_program__run_prio(place.ours)};
+  const xdp_program* const main = xdp_multiprog__main_prog(place.programs.get());
+  return FrontHook{place.is_native,
+                   !place.has_dispatcher,
+                   place.others,
+                   xdp_program__id(place.ours),
+                   xdp_program__run_prio(place.ours),
+                   place.has_dispatcher ? xdp_program__id(main) : 0};
 }
 
 bool uses_map(const xdp_program* program, std::uint32_t map) {
@@ -216,6 +225,18 @@ Result<FrontHook> attach_front(const FrontWish& wish,
   auto second = attach(!is_first_native);
   if (second) return second;
   return first;
+}
+
+void forget_vanished(std::uint32_t index, const FrontHook& hook) {
+  if (hook.is_alone || hook.others > 0) return;
+  const char* const mount = secure_getenv("LIBXDP_BPFFS");
+  // As libxdp names it. Not libxdp_clean_references(): that would take away what other namespaces
+  // have on interfaces with the same index.
+  const std::filesystem::path pins =
+      std::filesystem::path(mount == nullptr ? "/sys/fs/bpf" : mount) / "xdp" /
+      ("dispatch-" + std::to_string(index) + "-" + std::to_string(hook.dispatcher));
+  std::error_code gone_already;
+  std::filesystem::remove_all(pins, gone_already);
 }
 
 Result<std::optional<FrontHook>> find_front(std::uint32_t index) {

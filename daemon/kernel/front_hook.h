@@ -20,6 +20,7 @@ struct FrontHook {
   std::uint32_t others = 0;   // XDP programs in the same dispatcher
   std::uint32_t program = 0;  // its id
   std::uint32_t priority = 0;
+  std::uint32_t dispatcher = 0;  // its id, unless is_alone
 
   friend bool operator==(const FrontHook&, const FrontHook&) = default;
 };
@@ -49,5 +50,10 @@ Result<std::optional<FrontHook>> find_front(std::uint32_t index);
 // Detaches it, and nothing else; with `map` only one that uses the map with that id. Returns
 // whether it was there.
 Result<bool> detach_front(std::uint32_t index, std::optional<std::uint32_t> map = std::nullopt);
+
+// Of an interface that is not there any more: libxdp leaves the pins of its dispatcher, which keep
+// the program and all that it uses; also of one that has moved to another namespace, where the
+// program ends with them. With other programs in it the pins stay.
+void forget_vanished(std::uint32_t index, const FrontHook& hook);
 
 }  // namespace headgate::kernel

@@ -200,7 +200,16 @@ void FrontFollower::compare(Namespace& netns, const std::vector<kernel::Interfac
     known.name = printable(interface.name);
     keep_up(netns, interface, *wish, all, limiter, known);
   }
-  for (const auto& [index, known] : former) let_go(netns, index, known, limiter);
+  for (const auto& [index, known] : former) {
+    const bool is_there =
+        std::any_of(all.begin(), all.end(),
+                    [index = index](const kernel::Interface& one) { return one.index == index; });
+    if (is_there) {
+      let_go(netns, index, known, limiter);
+    } else {
+      note_vanished(netns, index, known, limiter);
+    }
+  }
   drop_former(netns, limiter);
   netns.is_first_look = false;
 }
@@ -276,23 +285,27 @@ Result<void> FrontFollower::attach(const Namespace& netns, const kernel::Interfa
   return {};
 }
 
-// Returns whether it was there: the interface may have gone.
-bool FrontFollower::take_off(const Namespace& netns, std::uint32_t index, const std::string& name) {
-  bool was_there = false;
+// If it is there: the interface may have gone.
+void FrontFollower::take_off(const Namespace& netns, std::uint32_t index, const std::string& name) {
   (void)netns.netns->run_inside([&]() -> Result<void> {
-    const auto detached = kernel::detach_front(index);
-    was_there = detached && *detached;
+    const auto was_there = kernel::detach_front(index);
+    if (was_there && *was_there) spdlog::info("{}: no front line on {} any more", netns.name, name);
     return {};
   });
-  if (was_there) spdlog::info("{}: no front line on {} any more", netns.name, name);
-  return was_there;
 }
 
 void FrontFollower::let_go(const Namespace& netns, std::uint32_t index, const Known& known,
                            kernel::Limiter& limiter) {
-  const bool was_there = take_off(netns, index, known.name);
+  take_off(netns, index, known.name);
   if (known.number) (void)limiter.forget_front(*known.number);
-  if (known.hook && !was_there) spdlog::info("{}: interface {} has gone", netns.name, known.name);
+}
+
+void FrontFollower::note_vanished(const Namespace& netns, std::uint32_t index, const Known& known,
+                                  kernel::Limiter& limiter) {
+  if (known.number) (void)limiter.forget_front(*known.number);
+  if (!known.hook) return;
+  kernel::forget_vanished(index, *known.hook);
+  spdlog::info("{}: interface {} has gone", netns.name, known.name);
 }
 
 void FrontFollower::publish() {

@@ -74,10 +74,12 @@ class FrontFollower {
                const std::vector<kernel::Interface>& all, kernel::Limiter& limiter, Known& known);
   Result<void> attach(const Namespace& netns, const kernel::Interface& interface, const Wish& wish,
                       kernel::Limiter& limiter, Known& known);
-  static bool take_off(const Namespace& netns, std::uint32_t index, const std::string& name);
+  static void take_off(const Namespace& netns, std::uint32_t index, const std::string& name);
   static void let_go(const Namespace& netns, std::uint32_t index, const Known& known,
                      kernel::Limiter& limiter);
   std::vector<std::string> find_absent() const;
+  static void note_vanished(const Namespace& netns, std::uint32_t index, const Known& known,
+                            kernel::Limiter& limiter);
   void publish();
 
   config::Xdp wanted_;

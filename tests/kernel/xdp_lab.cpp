@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/lab/error.h"
 #include "tests/lab/process.h"
@@ -58,6 +59,15 @@ std::string XdpLab::xdp_program_of(const std::string& interface) const {
                                     {.network = &lab_.server().network()});
   const auto link = nlohmann::json::parse(said).at(0);
   return link.contains("xdp") ? link["xdp"]["prog"]["id"].dump() : "";
+}
+
+std::size_t XdpLab::dispatchers() {
+  std::error_code none;
+  const std::filesystem::directory_iterator all("/sys/fs/bpf/xdp", none);
+  return static_cast<std::size_t>(
+      std::count_if(begin(all), end(all), [](const std::filesystem::directory_entry& one) {
+        return one.path().filename().string().rfind("dispatch-", 0) == 0;
+      }));
 }
 
 bool XdpLab::is_supported(const std::string& requirement) {

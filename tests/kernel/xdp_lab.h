@@ -30,6 +30,8 @@ class XdpLab : public testing::Test {
 
   // The XDP program that the server's interface has, as the kernel says: its id, or "".
   std::string xdp_program_of(const std::string& interface) const;
+  // How many dispatchers of libxdp are pinned.
+  static std::size_t dispatchers();
   // `headgatectl doctor` finds this.
   static bool is_supported(const std::string& requirement);
   // xdp-filter, which drops nothing unless it is told to.

@@ -86,12 +86,16 @@ class Xdp : public XdpLab {};
 TEST_F(Xdp, FollowsInterfacesThatComeAndGo) {
   const Endpoint web = lab_.server_ipv4(kPort);
   const Server server(lab_.server(), web);
+  const std::size_t others = dispatchers();
   const Headgated headgated = start("auto", "per_client: 1");
   EXPECT_EQ(front(headgated, "c0")["mode"], "generic") << "a veth's peer may drop what comes back";
   EXPECT_EQ(front(headgated, "c1")["mode"], "generic");
 
+  const bool is_alone = front(headgated, "c1")["is_alone"];
+  EXPECT_EQ(dispatchers() - others, is_alone ? 0U : 2U);
   must_run({"ip", "link", "del", "c1"}, {.network = &lab_.server().network()});
   EXPECT_TRUE(eventually(5s, [&] { return front(headgated, "c1").is_null(); }));
+  EXPECT_EQ(dispatchers() - others, is_alone ? 0U : 1U) << "its pins are gone, too";
   join_again(1);
   EXPECT_TRUE(eventually(5s, [&] { return is_attached(headgated, "c1"); }));
   EXPECT_EQ(packets(headgated, "c1", "reset", "client_connections"), 0) << "another one's count";
