@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -21,7 +22,6 @@ class FakeManager final : public manage::Manager {
   Result<manage::DenyReport> deny_report;
   Result<manage::EvictReport> evict_report;
   Result<manage::VerifyReport> verify_report;
-  Result<std::vector<manage::DenyListed>> listed;
   Result<manage::Explanation> explanation;
   Result<Difference> difference;
   Result<std::vector<observe::ClientSnapshot>> some_clients;
@@ -56,7 +56,15 @@ class FakeManager final : public manage::Manager {
     removed = cidrs;
     return change("deny_remove", deny_report);
   }
-  Result<std::vector<manage::DenyListed>> deny_list() const override { return listed; }
+  // Also while callers are being answered.
+  void list(Result<std::vector<manage::DenyListed>> listed) {
+    const std::lock_guard lock(list_lock_);
+    listed_ = std::move(listed);
+  }
+  Result<std::vector<manage::DenyListed>> deny_list() const override {
+    const std::lock_guard lock(list_lock_);
+    return listed_;
+  }
   Result<manage::EvictReport> evict(const Prefix& cidr, const std::string& rule,
                                     bool only_excess) override {
     return change("evict " + cidr.to_string() + " '" + rule + "'" + (only_excess ? " excess" : ""),
@@ -94,6 +102,9 @@ class FakeManager final : public manage::Manager {
     return answer;
   }
   static std::string with(bool persist) { return persist ? " persist" : ""; }
+
+  mutable std::mutex list_lock_;
+  Result<std::vector<manage::DenyListed>> listed_;
 };
 
 }  // namespace headgate::control

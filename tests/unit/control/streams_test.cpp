@@ -156,7 +156,7 @@ TEST_F(Streams, TheDenyListComesInOrderAndInParts) {
     listed[i].source = manage::DenyListed::Source::kPenalty;
     listed[i].rule = "web";
   }
-  manager.listed = listed;
+  manager.list(listed);
   grpc::ClientContext context;
   const auto reader = stub->DenyList(&context, {});
   std::vector<int> parts;
@@ -183,7 +183,7 @@ TEST_F(Streams, AnEmptyDenyListAndOneThatFails) {
   const auto reader = stub->DenyList(&empty, {});
   EXPECT_FALSE(reader->Read(&part));
   EXPECT_TRUE(reader->Finish().ok());
-  manager.listed = fail(ErrorCode::kInternal, "the map is gone");
+  manager.list(fail(ErrorCode::kInternal, "the map is gone"));
   grpc::ClientContext failing;
   const auto failed = stub->DenyList(&failing, {});
   EXPECT_FALSE(failed->Read(&part));
