@@ -85,11 +85,7 @@ Result<Place> look_at(std::uint32_t index) {
 std::optional<FrontHook> describe(const Place& place) {
   if (place.ours == nullptr) return std::nullopt;
   const xdp_program* const main = xdp_multiprog__main_prog(place.programs.get());
-  return FrontHook{place.is_native,
-                   !place.has_dispatcher,
-                   place.others,
-                   xdp_program__id(place.ours),
-                   xdp_program__run_prio(place.ours),
+  return FrontHook{place.is_native, !place.has_dispatcher, place.others,
                    place.has_dispatcher ? xdp_program__id(main) : 0};
 }
 

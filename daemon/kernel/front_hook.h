@@ -17,12 +17,8 @@ struct FrontHook {
   bool is_native = false;  // by the driver; else generic, by the kernel, after the driver
   // Not in the dispatcher of libxdp: no other XDP program has a place beside it.
   bool is_alone = false;
-  std::uint32_t others = 0;   // XDP programs in the same dispatcher
-  std::uint32_t program = 0;  // its id
-  std::uint32_t priority = 0;
+  std::uint32_t others = 0;      // XDP programs in the same dispatcher
   std::uint32_t dispatcher = 0;  // its id, unless is_alone
-
-  friend bool operator==(const FrontHook&, const FrontHook&) = default;
 };
 
 struct FrontWish {
@@ -38,9 +34,9 @@ struct FrontWish {
 
 // Attaches the program that `open` opens (once for each try): in the dispatcher of libxdp, beside
 // other programs, or alone where the kernel has no such thing and nothing else is attached. One of
-// an earlier daemon goes when the new one is there. Errors: kConflict (another program is attached
-// without a dispatcher, or in another mode than the one that is asked for), kUnsupported, kNotFound
-// (no such interface), kPermissionDenied, kInternal.
+// an earlier daemon goes when the new one is there. Errors: kUnavailable (another program is
+// attached without a dispatcher, or in another mode than the one that is asked for),
+// kPermissionDenied, kInternal.
 Result<FrontHook> attach_front(const FrontWish& wish,
                                const std::function<Result<FrontProgram>()>& open);
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -159,3 +160,15 @@ def read_json_line(process):
     if not line:
         raise RuntimeError(f"{process.args} ended with status {process.wait()} and without a result")
     return json.loads(line)
+
+
+def run(main):
+    """Runs a benchmark's main(): what it has made is undone also when a signal ends it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except RuntimeError as problem:
+        sys.exit(f"bench: {problem}")

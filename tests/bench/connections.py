@@ -9,12 +9,11 @@ import os
 import pathlib
 import platform
 import re
-import signal
 import statistics
 import sys
 
 import limiters
-from bench_lab import CLIENT_ADDRESS, SERVER_ADDRESS, Lab, check_output, read_json_line
+from bench_lab import CLIENT_ADDRESS, SERVER_ADDRESS, Lab, check_output, read_json_line, run
 
 LOAD_PORT, HOLD_PORT = 8000, 8001  # of one rule: what is held on one counts on the other
 NEVER_REACHED = 100_000
@@ -198,8 +197,6 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda got, _: sys.exit(128 + got))
     limiters.Headgate.directory = options.bin
     with Lab() as lab:
         bench = Bench(lab, options)
@@ -221,9 +218,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except RuntimeError as problem:
-        sys.exit(f"bench: {problem}")
+    run(main)

@@ -10,12 +10,11 @@ import os
 import pathlib
 import platform
 import re
-import signal
 import statistics
 import sys
 
 import droppers
-from bench_lab import CLIENT_ADDRESS, SERVER_ADDRESS, Lab, check_output, read_json_line
+from bench_lab import CLIENT_ADDRESS, SERVER_ADDRESS, Lab, check_output, read_json_line, run
 
 FIRST_SOURCE, SOURCES = ipaddress.IPv4Address("198.19.0.1"), (1, 1000)
 SOURCES_NETWORK = "198.19.0.0/16"
@@ -230,8 +229,6 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda got, _: sys.exit(128 + got))
     load = os.getloadavg()[0]
     with Lab() as lab:
         packets = measure_packets(lab, options)
@@ -249,9 +246,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except RuntimeError as problem:
-        sys.exit(f"bench: {problem}")
+    run(main)
