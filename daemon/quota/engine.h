@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/quota/policy.h"
+
+namespace headgate::quota {
+
+// What a service asks.
+struct Entry {
+  std::string_view key;
+  std::string_view value;
+};
+
+// A limit that comes with the request, in place of the configured one.
+struct LimitOverride {
+  std::uint32_t requests = 0;
+  config::QuotaUnit unit = config::QuotaUnit::kUnknown;  // never kUnknown
+};
+
+struct Descriptor {
+  std::vector<Entry> entries;          // at least one
+  std::optional<std::uint64_t> hits;   // none: as the request says; 0: look, and count nothing
+  std::optional<LimitOverride> limit;
+};
+
+struct Request {
+  std::string_view domain;              // never empty
+  std::vector<Descriptor> descriptors;  // at least one
+  std::uint64_t hits = 1;               // of each descriptor without its own
+};
+
+// What became of one descriptor.
+struct Verdict {
+  const Limit* limit = nullptr;  // of the policy in the decision; null: nothing limits it
+  bool is_over = false;          // what the caller is told
+  bool would_be_over = false;    // also in shadow mode
+  std::uint32_t remaining = 0;   // after this request; 2^32 - 1 if it is unlimited
+  std::chrono::nanoseconds until_reset{0};  // until the whole limit is free again
+  // Until the same request can be admitted; 0 if it was, kNever if it is larger than the limit.
+  std::chrono::nanoseconds retry_after{0};
+
+  static constexpr std::chrono::nanoseconds kNever = std::chrono::nanoseconds::max();
+};
+
+struct Decision {
+  std::shared_ptr<const Policy> policy;  // it was judged by this one, which owns the limits
+  std::vector<std::unique_ptr<const Limit>> overrides;  // limits that came with the request
+  bool is_over = false;                                 // any of them is
+  std::vector<Verdict> verdicts;                        // one for each descriptor, in order
+};
+
+// What is known of a key for `headgatectl quota top`.
+struct KeyUse {
+  std::string rule;   // Limit::name
+  std::string label;  // "user=alice"; cut short where it is long
+  std::uint64_t hits = 0;
+  std::uint64_t refused = 0;
+  std::uint32_t in_flight = 0;
+};
+
+// The one authority of this host on the quotas of its services: every door asks it. Thread-safe: a
+// check takes no lock, and is judged by one policy, the old or the new.
+class Engine {
+ public:
+  // Nanoseconds since the epoch, for windows that are aligned to it; and since some start, never
+  // going back, for all else.
+  struct Clock {
+    std::uint64_t (*wall_ns)();
+    std::uint64_t (*steady_ns)();
+    static Clock system();
+  };
+  explicit Engine(Clock clock = Clock::system());
+  ~Engine();
+
+  // Puts the rules in force. What has been counted stays where a limit's identity does: its domain,
+  // and its name or else its path. Errors (kUnavailable: no memory) change nothing. One at a time.
+  Result<void> put_in_force(const config::Quotas& quotas);
+
+  // Judges and counts. Errors are kInvalidArgument: no domain, no descriptors, or one without
+  // entries or with an empty key; more than kMaxDescriptors or kMaxEntries.
+  Result<Decision> check(const Request& request);
+  static constexpr std::size_t kMaxDescriptors = 1000;
+  static constexpr std::size_t kMaxEntries = 32;  // of one descriptor
+
+  // What is in force; never null.
+  std::shared_ptr<const Policy> policy() const;
+
+  // The keys of a domain that are asked for most, most first. kNotFound: there is no such domain.
+  Result<std::vector<KeyUse>> top(const std::string& domain, std::size_t count) const;
+  struct KeyCount {
+    std::uint64_t keys = 0;
+    std::uint64_t evicted = 0;  // since the domain came
+    std::uint32_t max_keys = 0;
+  };
+  KeyCount keys(const Domain& domain) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace headgate::quota

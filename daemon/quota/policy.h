@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/config/quota.h"
+#include "daemon/quota/rule_tree.h"
+#include "daemon/quota/tally.h"
+
+// What is in force: the rules of every domain, compiled for look-up. Immutable; a reload makes a new
+// one, and what has been counted goes along where a rule is the same.
+namespace headgate::quota {
+
+class Table;
+
+// A limit of the configuration, or one that came with a request.
+struct Limit {
+  std::string name;  // as metrics and people call it: the configured name, or else the path
+  std::string path;  // of the rule in its domain: "user_alice.path", as envoyproxy/ratelimit has it
+  config::QuotaLimit settings;
+  bool shadow_mode = false;
+  bool quota_mode = false;
+  bool detailed_metric = false;
+  bool value_to_metric = false;
+  bool share_threshold = false;
+  std::string shared_value;  // share_threshold: the wildcard, in place of what matches it
+  std::vector<std::string> replaces;
+  std::optional<config::Penalty> penalty;
+  std::uint64_t identity = 0;    // hash of what makes it the same limit after a reload
+  std::shared_ptr<Tally> tally;  // of all its keys; outlives the policy where the identity does
+};
+
+struct Domain {
+  std::string name;
+  std::vector<std::unique_ptr<const Limit>> limits;  // in the order of the file, depth first
+  RuleTree tree;                                     // refers to them
+  std::vector<config::ClientQuota> clients;
+  bool check_all_then_commit = false;
+  std::uint32_t max_keys = 0;
+  std::shared_ptr<Table> table;  // what has been counted, by key
+};
+
+struct Policy {
+  std::uint64_t generation = 0;  // 1 for the first
+  std::unordered_map<std::string, Domain> domains;
+};
+
+}  // namespace headgate::quota
