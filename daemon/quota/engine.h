@@ -71,9 +71,9 @@ class Engine {
   static constexpr std::size_t kMaxDescriptors = 1000;
   static constexpr std::size_t kMaxEntries = 32;  // of one descriptor
 
-  // Judges and counts, and takes a permit of each limit of concurrency that a descriptor has; all or
-  // none, whatever the domain says. The permit is held until `permit` ends, or for `ttl` (none: as the
-  // rule says). Errors as of check().
+  // Judges and counts, and takes a permit of each limit of concurrency that a descriptor has; all
+  // or none, whatever the domain says. The permit is held until `permit` ends, or for `ttl` (none:
+  // as the rule says). Errors as of check().
   struct Acquired {
     Decision decision;
     Permit permit;  // holds nothing if the decision is that it is over, or nothing limits it so

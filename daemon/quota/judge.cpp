@@ -105,9 +105,8 @@ std::uint32_t permits_in_use(const shared::Slot* slot) {
 }
 
 std::uint32_t initial_permits(const config::QuotaLimit& settings) {
-  const std::uint32_t initial = settings.algorithm == QuotaAlgorithm::kAuto
-                                    ? AutoLimit::kInitial
-                                    : Gradient2Limit::kInitial;
+  const std::uint32_t initial =
+      settings.algorithm == QuotaAlgorithm::kAuto ? AutoLimit::kInitial : Gradient2Limit::kInitial;
   return std::clamp(initial, settings.floor, settings.ceiling);
 }
 
@@ -151,7 +150,8 @@ Judged judge(const Limit& limit, TableView& table, const Key& key, std::uint64_t
     case QuotaAlgorithm::kAuto:
     case QuotaAlgorithm::kGradient2:
       // Who asks so wants to know whether there is room; a permit is had by acquire().
-      judged.verdict = verdict_on(permits_in_use(place.slot), permits_of(limit.settings, place.slot));
+      judged.verdict =
+          verdict_on(permits_in_use(place.slot), permits_of(limit.settings, place.slot));
       break;
   }
   judged.has_no_room = !place && !looks_only;

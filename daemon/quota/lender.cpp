@@ -16,9 +16,8 @@ Judged Lender::lend(const Limit& limit, const std::vector<Entry>& entries, const
   const Key key = key_of(limit, entries, table.seed());
   Judged judged;
   for (int i = 0; i < kTries; ++i) {
-    const Place place =
-        table.find_or_insert(key.fingerprint, now.steady_ns,
-                             static_cast<std::uint32_t>(limit.identity), key.label);
+    const Place place = table.find_or_insert(key.fingerprint, now.steady_ns,
+                                             static_cast<std::uint32_t>(limit.identity), key.label);
     if (!place) break;
     const std::uint32_t permits = permits_of(limit.settings, place.slot);
     const bool is_taken = take(limit, place, now, permits);
