@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "quota/limit_sample.h"
 #include "quota/random.h"
@@ -28,7 +29,8 @@ namespace headgate::quota {
 // set a ceiling of what may wait, and is answered before the callers give up. At a low load the
 // limit follows the load down and refuses chance bursts: set a floor of what is served at once.
 //
-// Thread safety: none of its own. A sample costs a few nanoseconds.
+// Thread safety: none of its own. Holds no memory and no pointers: it may be copied as bytes. A
+// sample costs a few nanoseconds.
 class AutoLimit {
  public:
   // By default as there: 9 is bRPC's number of threads; a ceiling it has not.
@@ -81,5 +83,6 @@ class AutoLimit {
   double highest_rate_ = 0;
   double explore_ratio_;
 };
+static_assert(std::is_trivially_copyable_v<AutoLimit>);
 
 }  // namespace headgate::quota

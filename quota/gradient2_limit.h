@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "quota/limit_sample.h"
 
@@ -17,7 +18,8 @@ namespace headgate::quota {
 // the limit drifts up, by a fifth each two minutes, until it comes to the ceiling: set one that the
 // service can bear (tests/unit/quota/adaptive_load_test.cpp).
 //
-// Thread safety: none of its own. A sample costs a few nanoseconds.
+// Thread safety: none of its own. Holds no memory and no pointers: it may be copied as bytes. A
+// sample costs a few nanoseconds.
 class Gradient2Limit {
  public:
   // By default as there.
@@ -52,5 +54,6 @@ class Gradient2Limit {
   double long_latency_ns_ = 0;
   std::uint32_t learnt_ = 0;  // windows, as long as the long average is a plain one
 };
+static_assert(std::is_trivially_copyable_v<Gradient2Limit>);
 
 }  // namespace headgate::quota

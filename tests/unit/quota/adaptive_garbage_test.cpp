@@ -38,6 +38,16 @@ TYPED_TEST(AdaptiveLimit, BoundsThatContradictEachOtherAreMendedToTheFloor) {
   EXPECT_EQ(this->with(LimitBounds(7, 3)).limit(), 7);
 }
 
+TEST(LimitBounds, WhatIsNoNumberIsTheFloor) {
+  const LimitBounds bounds(3, 10);
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(bounds.clamp(std::numeric_limits<double>::quiet_NaN()), 3);
+  EXPECT_EQ(bounds.clamp(-infinity), 3);
+  EXPECT_EQ(bounds.clamp(infinity), 10);
+  EXPECT_EQ(bounds.clamp(2.9), 3);
+  EXPECT_EQ(bounds.clamp(9.9), 9.9);
+}
+
 // Any latency, time and outcome: steady stretches, jumps both ways, nonsense.
 TYPED_TEST(AdaptiveLimit, NeverLeavesItsBounds) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
