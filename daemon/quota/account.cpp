@@ -28,7 +28,12 @@ Result<std::uint64_t> random_seed() {
 
 Account::Account(UniqueFd fd, void* memory, std::size_t bytes, std::size_t sets,
                  std::uint32_t max_keys, std::uint64_t seed)
-    : fd_(std::move(fd)), memory_(memory), bytes_(bytes), table_(memory, sets, max_keys, seed) {}
+    : fd_(std::move(fd)),
+      memory_(memory),
+      bytes_(bytes),
+      table_(memory, sets, max_keys, seed),
+      leases_(reinterpret_cast<shared::Lease*>(table_.slot_array() + table_.slots())),
+      semaphore_(table_.slot_array(), table_.slots(), leases_, Semaphore::kMostLeases) {}
 
 Account::~Account() {
   munmap(memory_, bytes_);

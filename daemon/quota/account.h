@@ -12,6 +12,7 @@
 
 #include "common/result.h"
 #include "common/unique_fd.h"
+#include "daemon/quota/adaptive_limits.h"
 #include "quota/semaphore.h"
 #include "quota/table.h"
 
@@ -31,6 +32,7 @@ class Account {
   TableView& table() { return table_; }
   const TableView& table() const { return table_; }
   Semaphore& semaphore() { return semaphore_; }
+  AdaptiveLimits& adaptive() { return adaptive_; }
 
   // A lease for one permit; none if a million are in use. It is put back when it holds nothing.
   std::optional<std::size_t> borrow_lease();
@@ -51,6 +53,7 @@ class Account {
   TableView table_;
   shared::Lease* leases_;
   Semaphore semaphore_;
+  AdaptiveLimits adaptive_{table_};
 
   mutable std::mutex mutex_;
   std::vector<std::size_t> free_leases_;

@@ -218,8 +218,9 @@ Result<Engine::Acquired> Engine::acquire(const Request& request,
   Acquired acquired;
   const Domain* const domain = state_->begin(request, acquired.decision);
   if (domain == nullptr) return acquired;
-  Lender lender(domain->account, ttl);
-  state_->judge_together(*domain, request, acquired.decision, state_->now(), &lender);
+  const Moment now = state_->now();
+  Lender lender(domain->account, ttl, Permit(state_->clock.steady_ns, now.steady_ns));
+  state_->judge_together(*domain, request, acquired.decision, now, &lender);
   State::end(acquired.decision);
   if (!acquired.decision.is_over) acquired.permit = lender.take_permit();
   return acquired;
@@ -229,6 +230,7 @@ void Engine::tick() {
   const Moment now = state_->now();
   for (const auto& [name, domain] : policy()->domains) {
     domain.account->end_expired(now.steady_ns);
+    domain.account->adaptive().prune();
     domain.account->table().recount();
   }
 }

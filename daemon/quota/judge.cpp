@@ -180,6 +180,11 @@ bool is_concurrency(const Limit& limit) {
   return !limit.settings.is_unlimited && limit.settings.algorithm >= QuotaAlgorithm::kConcurrency;
 }
 
+bool is_adaptive(const config::QuotaLimit& settings) {
+  return settings.algorithm == QuotaAlgorithm::kAuto ||
+         settings.algorithm == QuotaAlgorithm::kGradient2;
+}
+
 // Any process may have written the slot: it is kept in its bounds here.
 std::uint32_t permits_of(const config::QuotaLimit& settings, const shared::Slot* slot) {
   if (settings.algorithm == QuotaAlgorithm::kConcurrency) return settings.requests;

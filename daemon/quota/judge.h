@@ -39,6 +39,7 @@ Judged judge(const Limit& limit, TableView& table, const Key& key, std::uint64_t
 
 // Is it a limit of requests at once, not of requests in a time?
 bool is_concurrency(const Limit& limit);
+bool is_adaptive(const config::QuotaLimit& settings);
 // How many at once, as of now: an adaptive limit has it in its slot.
 std::uint32_t permits_of(const config::QuotaLimit& settings, const shared::Slot* slot);
 // That `taken` permits of so many are in use.

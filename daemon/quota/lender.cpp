@@ -20,9 +20,9 @@ Judged Lender::lend(const Limit& limit, const std::vector<Entry>& entries, const
                                              static_cast<std::uint32_t>(limit.identity), key.label);
     if (!place) break;
     const std::uint32_t permits = permits_of(limit.settings, place.slot);
-    const bool is_taken = take(limit, place, now, permits);
+    const bool is_taken = take(limit, key, place, now, permits);
     if (is_taken && !place.is_still_there()) {
-      permit_.end_last();
+      permit_.drop_last();
       continue;
     }
     const std::uint32_t in_use =
@@ -39,7 +39,7 @@ Judged Lender::lend(const Limit& limit, const std::vector<Entry>& entries, const
   return judged;
 }
 
-bool Lender::take(const Limit& limit, const Place& place, const Moment& now,
+bool Lender::take(const Limit& limit, const Key& key, const Place& place, const Moment& now,
                   std::uint32_t permits) {
   const std::optional<std::size_t> lease = account_->borrow_lease();
   if (!lease) return false;
@@ -51,7 +51,8 @@ bool Lender::take(const Limit& limit, const Place& place, const Moment& now,
     account_->return_lease(*lease);
     return false;
   }
-  permit_.add(account_, *lease);
+  const std::uint64_t in_flight = place.slot->in_flight.load(std::memory_order_relaxed);
+  permit_.add({account_, *lease, key.fingerprint, limit.settings, Semaphore::count_of(in_flight)});
   return true;
 }
 

@@ -17,16 +17,18 @@ namespace headgate::quota {
 // back, unless somebody has taken the permit over.
 class Lender {
  public:
-  // `ttl`: none is as the rules say.
-  Lender(std::shared_ptr<Account> account, std::optional<std::chrono::milliseconds> ttl)
-      : account_(std::move(account)), ttl_(ttl) {}
+  // `ttl`: none is as the rules say. `permit` holds nothing as yet.
+  Lender(std::shared_ptr<Account> account, std::optional<std::chrono::milliseconds> ttl,
+         Permit permit)
+      : account_(std::move(account)), ttl_(ttl), permit_(std::move(permit)) {}
 
   Judged lend(const Limit& limit, const std::vector<Entry>& entries, const Moment& now);
 
   Permit take_permit() { return std::move(permit_); }
 
  private:
-  bool take(const Limit& limit, const Place& place, const Moment& now, std::uint32_t permits);
+  bool take(const Limit& limit, const Key& key, const Place& place, const Moment& now,
+            std::uint32_t permits);
 
   std::shared_ptr<Account> account_;
   std::optional<std::chrono::milliseconds> ttl_;
