@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "daemon/config/config.h"
+#include "daemon/config/penalty.h"
+#include "daemon/config/position.h"
 
 // What `quotas:` and the rule files that it names say: limits on the requests of cooperating
 // services. The tree of descriptors is that of envoyproxy/ratelimit; native rules add keys to it.
