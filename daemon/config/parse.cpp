@@ -26,7 +26,6 @@ constexpr std::uint32_t kMinLruEntries = 1024;
 constexpr std::uint32_t kMaxEntries = 16'777'216;
 constexpr std::uint32_t kMaxReplies = 16'384;
 
-constexpr std::size_t kMaxSocketBytes = 107;  // sockaddr_un.sun_path without the terminator
 constexpr std::size_t kMaxPinDirBytes = 199;  // leaves room for what stands below it
 
 Field table_field(std::string_view key, std::uint32_t& to, std::uint32_t least,
@@ -111,26 +110,10 @@ std::vector<Field> config_fields(Config& into, DraftSettings& defaults) {
       {"share_across_netns",
        [&](const Value& value) { return store(into.netns.share_counts, value.truth()); }},
       {"xdp", [&](const Value& value) { return read_xdp(value, into.xdp); }},
+      {"quotas", [&](const Value& value) { return read_quotas(value, into.quotas); }},
       {"pin_dir", [&](const Value& value) { return read_pin_dir(value, into.pin_dir); }},
       {"on_stop", [&](const Value& value) { return store(into.on_stop, value.choice(kOnStop)); }},
   };
-}
-
-Result<Node> parse_tree(std::string_view text, const std::string& file) {
-  if (text.size() > kMaxFileBytes) {
-    return fail_at(file, {1, 1},
-                   "the file has " + std::to_string(text.size()) + " bytes; at most " +
-                       std::to_string(kMaxFileBytes) + " would be right");
-  }
-  const Result<void> readable = check_text(text, file);
-  if (!readable) return tl::unexpected(readable.error());
-  Result<Node> document = parse_document(text, file);
-  if (document && document->content->kind == NodeKind::kEmpty) {
-    return fail_at(
-        file, document->position,
-        "the file is empty; at least '" + std::string(kMinimalConfig) + "' would be right");
-  }
-  return document;
 }
 
 // The namespaces that are listed need room from the start.
@@ -173,13 +156,29 @@ Error blame_settings(Error error, const Node& document, const std::string& file,
 
 }  // namespace
 
+Result<Node> parse_tree(std::string_view text, const std::string& file, std::string_view minimal) {
+  if (text.size() > kMaxFileBytes) {
+    return fail_at(file, {1, 1},
+                   "the file has " + std::to_string(text.size()) + " bytes; at most " +
+                       std::to_string(kMaxFileBytes) + " would be right");
+  }
+  const Result<void> readable = check_text(text, file);
+  if (!readable) return tl::unexpected(readable.error());
+  Result<Node> document = parse_document(text, file);
+  if (document && document->content->kind == NodeKind::kEmpty) {
+    return fail_at(file, document->position,
+                   "the file is empty; at least '" + std::string(minimal) + "' would be right");
+  }
+  return document;
+}
+
 Result<Config> parse(std::string_view text, const std::string& file) {
   return parse(text, file, {});
 }
 
 Result<Config> parse(std::string_view text, const std::string& file,
                      const std::vector<Setting>& settings) {
-  const Result<Node> document = parse_tree(text, file);
+  const Result<Node> document = parse_tree(text, file, kMinimalConfig);
   if (!document) return tl::unexpected(document.error());
   if (settings.empty()) return read_config(*document, file);
   std::vector<std::string> origins;

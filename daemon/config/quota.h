@@ -37,18 +37,24 @@ enum class QuotaAlgorithm : std::uint8_t {
 // One limit. Which fields mean something depends on the algorithm.
 struct QuotaLimit {
   QuotaAlgorithm algorithm = QuotaAlgorithm::kFixedWindow;
-  bool is_unlimited = false;    // counts nothing, admits all; nothing below is set then
-  std::uint32_t requests = 0;   // in each `per`; at once for kConcurrency. 0 refuses all
-  std::chrono::milliseconds per{0};  // kFixedWindow, kGcra: 1 ms .. 365 d
+  bool is_unlimited = false;             // counts nothing, admits all; nothing below is set then
+  std::uint32_t requests = 0;            // in each `per`; at once for kConcurrency. 0 refuses all
+  std::chrono::milliseconds per{0};      // kFixedWindow, kGcra: 1 ms .. 365 d
   QuotaUnit unit = QuotaUnit::kUnknown;  // of `per`, if it is one
-  std::uint32_t burst = 0;      // kGcra: at most so many at once; unless given: `requests`
-  std::uint32_t floor = 0;      // kAuto, kGradient2: never fewer than this at once, …
-  std::uint32_t ceiling = 0;    // … and never more; >= floor >= 1
-  std::chrono::milliseconds lease_ttl{0};  // those at once: a lease ends by itself after this; 0: not
+  std::uint32_t burst = 0;    // kGcra: at most so many at once; unless given: `requests`; refilled
+                              // within kMaxQuotaRefill
+  std::uint32_t floor = 0;    // kAuto, kGradient2: never fewer than this at once, …
+  std::uint32_t ceiling = 0;  // … and never more; >= floor >= 1
+  std::chrono::milliseconds lease_ttl{0};  // those at once: a lease ends by itself after this;
+                                           // 100 ms .. 1 d, unless given: kDefaultLeaseTtl
 
   friend bool operator==(const QuotaLimit&, const QuotaLimit&) = default;
 };
 inline constexpr std::uint32_t kMaxConcurrency = 1'000'000;
+inline constexpr std::chrono::milliseconds kMaxQuotaPeriod = std::chrono::hours(24 * 365);
+// With every time of a rolling limit below 2^63 ns.
+inline constexpr std::chrono::milliseconds kMaxQuotaRefill = 100 * kMaxQuotaPeriod;
+inline constexpr std::chrono::milliseconds kDefaultLeaseTtl = std::chrono::seconds(30);
 
 // A node of the tree: what the entry of a request's descriptor at its level has to say, the limit
 // of a descriptor that ends here, and the levels below.
@@ -63,7 +69,8 @@ struct QuotaRule {
   bool detailed_metric = false;       // one series for each value
   bool value_to_metric = false;       // the value is part of the rule's name in metrics
   bool share_threshold = false;       // all values that match the wildcard count as one
-  std::optional<Penalty> penalty;     // for clients whose address is an entry's value
+  std::string metadata;            // told with the answer: a JSON object in one line; empty: none
+  std::optional<Penalty> penalty;  // for clients whose address is an entry's value
   std::vector<QuotaRule> descriptors;
   Position position;
 
@@ -79,12 +86,18 @@ struct ClientQuota {
     kOne,
   };
   Whom user = Whom::kNobody;
-  Whom client = Whom::kNobody;  // at least one of them is somebody
-  std::string user_name;        // kOne
-  std::string client_name;      // kOne
-  std::optional<double> time_percent;       // of one thread's time; > 0
-  std::optional<double> bytes_per_second;   // > 0
+  Whom client = Whom::kNobody;                   // at least one of them is somebody
+  std::string user_name;                         // kOne
+  std::string client_name;                       // kOne
+  std::optional<double> time_percent;            // of one thread's time; > 0
+  std::optional<double> bytes_per_second;        // > 0
   std::optional<double> connections_per_second;  // made by each client address; > 0
+  Position position;
+};
+
+// A key of a rule file that stands where it means nothing, which envoyproxy/ratelimit lets pass.
+struct IgnoredKey {
+  std::string key;
   Position position;
 };
 
@@ -95,6 +108,7 @@ struct QuotaDomain {
   std::vector<ClientQuota> clients;  // no two for the same
   std::optional<std::uint32_t> max_keys;
   bool check_all_then_commit = false;  // nothing is counted unless all is admitted
+  std::vector<IgnoredKey> ignored;     // of a rule file: warned of (warnings.h)
   Position position;
 };
 
@@ -114,8 +128,9 @@ struct Quotas {
   std::optional<QuotaTls> tls;                      // of grpc_listen
   std::vector<std::string> rule_files;  // absolute paths; the last part may be a pattern
   std::uint32_t max_keys = 100'000;     // of each domain without its own
-  std::vector<QuotaDomain> domains;     // native ones, then those of the rule files in order of path
+  std::vector<QuotaDomain> domains;  // native ones, then those of the rule files in order of path
 };
+inline constexpr std::size_t kMaxRuleFilePatterns = 64;
 inline constexpr std::uint32_t kMinQuotaKeys = 16;
 inline constexpr std::uint32_t kMaxQuotaKeys = 16'777'216;
 
