@@ -59,19 +59,6 @@ Result<void> read_pin_dir(const Value& value, std::string& into) {
   return {};
 }
 
-Result<void> read_metrics_listen(const Value& value, std::optional<std::string>& into) {
-  Result<std::string> text = value.text(R"("127.0.0.1:9469" or off)");
-  if (!text) return tl::unexpected(std::move(text).error());
-  if (*text == kOff) {
-    into.reset();
-    return {};
-  }
-  Result<std::string> endpoint = parse_endpoint(*text);
-  if (!endpoint) return value.fail("'metrics.listen': " + endpoint.error().message);
-  into = *std::move(endpoint);
-  return {};
-}
-
 // A map with one key.
 Field section(std::string_view name, std::string_view key,
               std::function<Result<void>(const Value&)> read) {
@@ -93,7 +80,7 @@ std::vector<Field> config_fields(Config& into, DraftSettings& defaults) {
       {"clients", [&](const Value& value) { return read_clients(value, into.clients); }},
       {"tables", [&](const Value& value) { return read_tables(value, into.tables); }},
       section("metrics", "listen",
-              [&](const Value& v) { return read_metrics_listen(v, into.metrics_listen); }),
+              [&](const Value& v) { return read_endpoint(v, into.metrics_listen); }),
       section("control", "socket",
               [&](const Value& v) {
                 return store(into.control_socket, v.absolute_path(kMaxSocketBytes));
@@ -155,6 +142,19 @@ Error blame_settings(Error error, const Node& document, const std::string& file,
 }
 
 }  // namespace
+
+Result<void> read_endpoint(const Value& value, std::optional<std::string>& into) {
+  Result<std::string> text = value.text(R"("127.0.0.1:9469" or off)");
+  if (!text) return tl::unexpected(std::move(text).error());
+  if (*text == kOff) {
+    into.reset();
+    return {};
+  }
+  Result<std::string> endpoint = parse_endpoint(*text);
+  if (!endpoint) return value.fail("'" + value.name() + "': " + endpoint.error().message);
+  into = *std::move(endpoint);
+  return {};
+}
 
 Result<Node> parse_tree(std::string_view text, const std::string& file, std::string_view minimal) {
   if (text.size() > kMaxFileBytes) {

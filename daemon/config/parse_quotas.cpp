@@ -2,21 +2,11 @@
 #include <algorithm>
 
 #include "daemon/config/error.h"
-#include "daemon/config/listen.h"
 #include "daemon/config/quota_readers.h"
 #include "daemon/config/readers.h"
 
 namespace headgate::config {
 namespace {
-
-Result<void> read_listen(const Value& value, std::optional<std::string>& into) {
-  Result<std::string> text = value.text(R"("127.0.0.1:8081")");
-  if (!text) return tl::unexpected(std::move(text).error());
-  Result<std::string> endpoint = parse_endpoint(*text);
-  if (!endpoint) return value.fail("'" + value.name() + "': " + endpoint.error().message);
-  into = *std::move(endpoint);
-  return {};
-}
 
 Result<void> read_tls(const Value& value, std::optional<QuotaTls>& into) {
   QuotaTls tls;
@@ -103,7 +93,7 @@ Result<void> read_quota_domains(const Value& value, std::vector<QuotaDomain>& in
 
 Result<void> read_quotas(const Value& value, Quotas& into) {
   const auto listen = [](std::optional<std::string>& to) {
-    return [&to](const Value& v) { return read_listen(v, to); };
+    return [&to](const Value& v) { return read_endpoint(v, to); };
   };
   const auto read_grpc = [&](const Value& v) {
     return read_map(v, v.name(),

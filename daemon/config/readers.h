@@ -42,6 +42,9 @@ Result<void> read_connections(const Value& value, ConnectionLimits& into);
 Result<void> read_new_connections(const Value& value, NewConnectionLimits& into);
 Result<void> read_penalty(const Value& value, std::optional<Penalty>& into);
 
+// ADDRESS:PORT, or `off` for none
+Result<void> read_endpoint(const Value& value, std::optional<std::string>& into);
+
 Result<void> read_overrides(const Value& value, std::vector<Override>& into);
 Result<void> read_rules(const Value& value, const DraftSettings& defaults, std::vector<Rule>& into);
 Result<void> read_clients(const Value& value, Clients& into);
