@@ -63,8 +63,8 @@ Result<void> require_one(const Value& map, std::string_view key, std::string_vie
                     "' say the same; one of them would be right");
   }
   if (has_key(map, key) || has_key(map, other)) return {};
-  return map.fail("'" + std::string(key) + "' is missing from a rate limit; '" +
-                  std::string(example) + "' would be right");
+  return map.fail("a rate limit has neither '" + std::string(key) + "' nor '" + std::string(other) +
+                  "'; '" + std::string(example) + "' would be right");
 }
 
 // So that no time of the bucket overflows 64 bits of nanoseconds.
@@ -150,7 +150,7 @@ Result<void> settle_concurrency(const Value& map, QuotaLimit& limit) {
   if (limit.algorithm != QuotaAlgorithm::kConcurrency) return settle_adaptive(map, limit);
   if (!has_key(map, "limit")) {
     return map.fail(
-        "'limit' is missing from a limit of concurrency; 'limit: 10', or 'algorithm: "
+        "a fixed limit of concurrency has no 'limit'; 'limit: 10', or 'algorithm: "
         "auto', would be right");
   }
   return forbid(map, {"floor", "ceiling"}, "algorithm: fixed");

@@ -175,10 +175,12 @@ TEST(QuotaRules, RatesThatAreWrong) {
     return at + "'" + key + "' and '" + other + "' say the same; one of them would be right";
   };
   expect_messages({
-      {rate_limit(""), at + "'requests' is missing from a rate limit; 'requests: 100'" + one},
-      {rate_limit("requests: 5"), at + "'per' is missing from a rate limit; 'per: 30s'" + one},
+      {rate_limit(""),
+       at + "a rate limit has neither 'requests' nor 'requests_per_unit'; 'requests: 100'" + one},
+      {rate_limit("requests: 5"),
+       at + "a rate limit has neither 'per' nor 'unit'; 'per: 30s'" + one},
       {rate_limit("unit: day"),
-       at + "'requests' is missing from a rate limit; 'requests: 100'" + one},
+       at + "a rate limit has neither 'requests' nor 'requests_per_unit'; 'requests: 100'" + one},
       {rate_limit("requests: 5, requests_per_unit: 5, per: 1s"),
        same("requests", "requests_per_unit")},
       {rate_limit("requests: 5, unit: day, per: 1s"), same("per", "unit")},
@@ -235,7 +237,7 @@ TEST(QuotaRules, ConcurrencyThatIsWrong) {
   const std::string time =
       "; a time from 100ms to 1d with its unit (ms, s, m, h or d) such as 10s would be right";
   expect_messages({
-      {concurrency(""), at + "'limit' is missing from a limit of concurrency; 'limit: 10', or "
+      {concurrency(""), at + "a fixed limit of concurrency has no 'limit'; 'limit: 10', or "
                              "'algorithm: auto', would be right"},
       {concurrency("limit: 1000001"),
        "f:5:56: 'concurrency.limit' is '1000001'; a whole number from 0 to 1000000 would be right"},
