@@ -45,6 +45,12 @@ TEST(QuotaRules, AreATree) {
             std::nullopt);
 }
 
+TEST(QuotaRules, MayBeFiveLevelsDeep) {
+  std::string text = "{ key: a, rate_limit: { requests: 1, per: 1s } }";
+  for (int i = 1; i < 5; ++i) text = "{ key: a, descriptors: [" + text + "] }";
+  parse_good(domain("descriptors: [" + text + "]"));
+}
+
 TEST(QuotaRules, LimitRates) {
   struct Good {
     std::string body;

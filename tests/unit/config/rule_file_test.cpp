@@ -185,6 +185,17 @@ TEST(RuleFile, NothingIsTheSameAsNotThere) {
   EXPECT_EQ(first_rule(descriptor("{ key: a, metadata: {} }")).metadata, "");
 }
 
+// As deep as a document may be.
+TEST(RuleFile, SixLevels) {
+  const auto nested = [](int levels) {
+    std::string text = "{ key: a, rate_limit: { unit: day } }";
+    for (int i = 1; i < levels; ++i) text = "{ key: a, descriptors: [" + text + "] }";
+    return descriptor(text);
+  };
+  EXPECT_TRUE(parse_rule_file(nested(6), "f").has_value());
+  EXPECT_NE(message_of(nested(7)).find("nest too deeply"), std::string::npos);
+}
+
 // The same key once with and once without a value, or with another one, are two rules.
 TEST(RuleFile, EntriesOfALevelDiffer) {
   EXPECT_EQ(parse_good(descriptor("key: a\n  - { key: a, value: b }\n  - { key: a, value: c }\n"
