@@ -52,8 +52,8 @@ struct QuotaLimit {
 };
 inline constexpr std::uint32_t kMaxConcurrency = 1'000'000;
 inline constexpr std::chrono::milliseconds kMaxQuotaPeriod = std::chrono::hours(24 * 365);
-// With every time of a rolling limit below 2^63 ns.
-inline constexpr std::chrono::milliseconds kMaxQuotaRefill = 100 * kMaxQuotaPeriod;
+// What the state of a rolling limit can hold (quota/gcra.h).
+inline constexpr std::chrono::milliseconds kMaxQuotaRefill = 2 * kMaxQuotaPeriod;
 inline constexpr std::chrono::milliseconds kDefaultLeaseTtl = std::chrono::seconds(30);
 
 // A node of the tree: what the entry of a request's descriptor at its level has to say, the limit

@@ -7,7 +7,7 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "daemon/control/lane.h"
+#include "common/lane.h"
 #include "daemon/control/seats.h"
 
 namespace headgate::control {

@@ -112,6 +112,12 @@ Result<void> LiveManager::begin(const config::Config& config) {
       config.max_replies, [this](const reply::Refused& refused) { return when_again(refused); });
   if (!replies) return tl::unexpected(replies.error());
   replies_ = std::make_unique<reply::ReplyServer>(std::move(*replies));
+  auto quotas = quotas_.prepare(config.quotas);
+  if (!quotas) return tl::unexpected(quotas.error());
+  quotas_.put_in_force(*std::move(quotas));
+  quota_penalties_ = std::make_unique<QuotaPenalties>(*this);
+  quotas_.on_offence(
+      [this](const quota::Engine::Offence& offence) { quota_penalties_->impose(offence); });
   sockets_ = std::make_unique<RefusalSockets>(*limiter_, *replies_);
   sockets_->open(*in_force_->policy, RefusalSockets::Retry::kAtOnce);
   complain(group_complaint_, follow_groups());
@@ -151,6 +157,8 @@ Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy polic
   ReloadReport report;
   report.changes = config::difference(now->config, next.config);
   keep_fixed(now->config, next.config);
+  auto quotas = quotas_.prepare(next.config.quotas);
+  if (!quotas) return tl::unexpected(quotas.error());
   const auto compiled = std::make_shared<const policy::Policy>(std::move(policy));
   sockets_->open(*compiled, RefusalSockets::Retry::kAtOnce);
   const auto changed = limiter_->change(compiled);
@@ -158,6 +166,7 @@ Result<ReloadReport> LiveManager::put_in_force(Source next, policy::Policy polic
     sockets_->close_unused(*now->policy);
     return tl::unexpected(changed.error());
   }
+  quotas_.put_in_force(*std::move(quotas));
   if (changed->rekey_error) must_rekey_ = true;
   {
     const std::lock_guard lock(pointers_);

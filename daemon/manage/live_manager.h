@@ -19,6 +19,7 @@
 #include "daemon/manage/group_finder.h"
 #include "daemon/manage/manager.h"
 #include "daemon/manage/namespace_follower.h"
+#include "daemon/manage/quota_penalties.h"
 #include "daemon/manage/refusal_sockets.h"
 #include "daemon/manage/source.h"
 #include "daemon/reply/reply_server.h"
@@ -41,6 +42,9 @@ class LiveManager final : public Manager {
                              bool persist) override;
   Result<Difference> diff() const override;
   Result<DenyReport> deny_add(const std::vector<DenyEntry>& entries, bool evict) override;
+  // Denies a client, unless it is denied for as long already.
+  Result<void> deny_for(const IpAddress& client, std::chrono::milliseconds length,
+                        const std::string& reason);
   Result<DenyReport> deny_remove(const std::vector<Prefix>& cidrs) override;
   Result<std::vector<DenyListed>> deny_list() const override;
   Result<EvictReport> evict(const Prefix& cidr, const std::string& rule, bool only_excess) override;
@@ -50,6 +54,7 @@ class LiveManager final : public Manager {
   Result<std::vector<observe::ClientSnapshot>> clients(
       const observe::ClientQuery& query) const override;
   ReloadStatus reload_status() const override;
+  quota::Engine& quotas() override { return quotas_; }
   observe::EventHub& events() override { return hub_; }
 
   // Called after each reload, `set` and `unset`, good or bad, by the thread that has made it. To be
@@ -93,6 +98,7 @@ class LiveManager final : public Manager {
   static void complain(std::string& last, const Result<void>& done);
   Result<void> follow_groups();
   Result<void> follow(const DenyBook::Orders& orders);
+  Result<DenyReport> add_denials(const std::vector<DenyEntry>& entries, const Clocks& now);
   Result<EvictReport> close(const std::vector<hg_live>& connections);
   void note_reload(const Result<ReloadReport>& report);
   Result<hg_explanation> ask(const IpAddress& client, const Target& target,
@@ -122,6 +128,9 @@ class LiveManager final : public Manager {
   std::shared_ptr<const InForce> in_force_;
   ReloadStatus reload_status_;
   std::map<std::string, std::uint64_t> count_drift_;  // by rule, as the last check found it
+
+  quota::Engine quotas_;
+  std::unique_ptr<QuotaPenalties> quota_penalties_;  // after a change has begun it asks for another
 
   std::unique_ptr<reply::ReplyServer> replies_;  // asks the limiter: gone before it
   std::unique_ptr<RefusalSockets> sockets_;      // guarded by changes_

@@ -48,11 +48,10 @@ Result<void> LiveManager::follow(const DenyBook::Orders& orders) {
   return {};
 }
 
-Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, bool evict) {
-  const std::lock_guard lock(changes_);
-  const Clocks now = Clocks::now();
-  const auto in_force = this->in_force();
-  const std::uint32_t capacity = in_force->config.tables.denied;
+// The caller holds changes_.
+Result<DenyReport> LiveManager::add_denials(const std::vector<DenyEntry>& entries,
+                                            const Clocks& now) {
+  const std::uint32_t capacity = in_force()->config.tables.denied;
   if (const std::size_t size = deny_book_.size_with(entries, now); size > capacity) {
     return fail(ErrorCode::kUnavailable, "the deny list would have " + std::to_string(size) +
                                              " entries, more than tables.denied (" +
@@ -68,8 +67,15 @@ Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, 
     (void)follow(under(book_, [&] { return deny_book_.undo(orders, Clocks::now()); }));
     return tl::unexpected(done.error());
   }
-  if (!evict) return report;
+  return report;
+}
 
+Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, bool evict) {
+  const std::lock_guard lock(changes_);
+  auto report = add_denials(entries, Clocks::now());
+  if (!report || !evict) return report;
+
+  const auto in_force = this->in_force();
   auto live = limiter_->find({});
   if (!live) return tl::unexpected(live.error());
   std::vector<Prefix> cidrs;
@@ -83,8 +89,23 @@ Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, 
               live->end());
   const auto closed = close(*live);
   if (!closed) return tl::unexpected(closed.error());
-  report.evicted = closed->closed;
+  report->evicted = closed->closed;
   return report;
+}
+
+Result<void> LiveManager::deny_for(const IpAddress& client, std::chrono::milliseconds length,
+                                   const std::string& reason) {
+  const Prefix cidr = Prefix::of(client, client.family() == IpFamily::kIpv4 ? 32 : 128);
+  const std::lock_guard lock(changes_);
+  const Clocks now = Clocks::now();
+  const auto until = now.wall + length;
+  if (const auto known = deny_book_.find(cidr, now);
+      known && (!known->entry.until || *known->entry.until >= until)) {
+    return {};
+  }
+  const auto added = add_denials({{cidr, reason, until, false}}, now);
+  if (!added) return tl::unexpected(added.error());
+  return {};
 }
 
 Result<DenyReport> LiveManager::deny_remove(const std::vector<Prefix>& cidrs) {

@@ -15,6 +15,7 @@
 #include "daemon/config/overlay.h"
 #include "daemon/observe/event_hub.h"
 #include "daemon/observe/snapshot.h"
+#include "daemon/quota/engine.h"
 
 namespace headgate::manage {
 
@@ -162,6 +163,8 @@ class Manager {
   virtual Result<std::vector<observe::ClientSnapshot>> clients(
       const observe::ClientQuery& query) const = 0;
   virtual ReloadStatus reload_status() const = 0;
+  // The authority on request quotas. Any thread.
+  virtual quota::Engine& quotas() = 0;
   virtual observe::EventHub& events() = 0;
 };
 

@@ -168,11 +168,12 @@ void Engine::on_offence(std::function<void(const Offence&)> call) {
   state_->on_offence = std::move(call);
 }
 
-Result<void> Engine::put_in_force(const config::Quotas& quotas) {
-  auto next = compile(quotas, policy().get());
-  if (!next) return tl::unexpected(next.error());
-  state_->policy.store(*std::move(next));
-  return {};
+Result<std::shared_ptr<const Policy>> Engine::prepare(const config::Quotas& quotas) const {
+  return compile(quotas, policy().get());
+}
+
+void Engine::put_in_force(std::shared_ptr<const Policy> policy) {
+  state_->policy.store(std::move(policy));
 }
 
 std::shared_ptr<const Policy> Engine::policy() const {

@@ -61,9 +61,11 @@ class Engine {
   explicit Engine(Clock clock = Clock::system());
   ~Engine();
 
-  // Puts the rules in force. What has been counted stays where a limit's identity does: its domain,
-  // and its name or else its path. Errors (kUnavailable: no memory) change nothing. One at a time.
-  Result<void> put_in_force(const config::Quotas& quotas);
+  // Makes ready what put_in_force() takes. What has been counted goes along where a limit's identity
+  // is the same: its domain, and its name or else its path. Errors: kUnavailable, no memory. One
+  // change at a time.
+  Result<std::shared_ptr<const Policy>> prepare(const config::Quotas& quotas) const;
+  void put_in_force(std::shared_ptr<const Policy> policy);
 
   // Judges and counts. Errors are kInvalidArgument: no domain, no descriptors, or one without
   // entries or with an empty key; more than kMaxDescriptors or kMaxEntries.

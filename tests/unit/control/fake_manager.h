@@ -29,6 +29,7 @@ class FakeManager final : public manage::Manager {
   manage::ReloadStatus last_reload;
   std::function<void()> before_change;  // may block
   observe::EventHub hub;
+  quota::Engine engine;
 
   // What was asked; read it once the call has returned.
   std::vector<manage::DenyEntry> added;
@@ -91,6 +92,7 @@ class FakeManager final : public manage::Manager {
     return some_clients;
   }
   manage::ReloadStatus reload_status() const override { return last_reload; }
+  quota::Engine& quotas() override { return engine; }
   observe::EventHub& events() override { return hub; }
 
  private:

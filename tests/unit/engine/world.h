@@ -77,7 +77,11 @@ inline config::Quotas domain(std::vector<config::QuotaRule> rules,
 
 class World : public testing::Test {
  protected:
-  void put(const config::Quotas& quotas) { ASSERT_TRUE(engine.put_in_force(quotas)); }
+  void put(const config::Quotas& quotas) {
+    auto policy = engine.prepare(quotas);
+    ASSERT_TRUE(policy) << policy.error().to_string();
+    engine.put_in_force(*std::move(policy));
+  }
   void put(std::vector<config::QuotaRule> rules) { put(domain(std::move(rules))); }
 
   Decision ask(std::vector<Descriptor> descriptors, std::uint64_t hits = 1) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/control/lane.h"
+#include "common/lane.h"
 
 #include <utility>
 
-namespace headgate::control {
+namespace headgate {
 
 Lane::Lane() : thread_([this] { work(); }) {}
 
@@ -38,4 +38,4 @@ void Lane::work() {
   }
 }
 
-}  // namespace headgate::control
+}  // namespace headgate

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-namespace headgate::control {
+namespace headgate {
 
 // A thread that does one job after another. The end of the lane waits until all are done.
 // Thread-safe.
@@ -30,4 +30,4 @@ class Lane {
   std::thread thread_;
 };
 
-}  // namespace headgate::control
+}  // namespace headgate
