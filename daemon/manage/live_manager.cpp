@@ -2,45 +2,15 @@
 #include "daemon/manage/live_manager.h"
 
 #include <algorithm>
-#include <optional>
-#include <string_view>
-#include <unordered_map>
 #include <utility>
 
 #include "daemon/config/parse.h"
 #include "daemon/config/settings_file.h"
 #include "daemon/config/warnings.h"
+#include "daemon/manage/keep_fixed.h"
 
 namespace headgate::manage {
 namespace {
-
-// The doors are open, and the tables of the domains that are in both are there.
-void keep_fixed(const config::Quotas& from, config::Quotas& to) {
-  to.socket = from.socket;
-  to.grpc_listen = from.grpc_listen;
-  to.http_listen = from.http_listen;
-  to.tls = from.tls;
-  to.max_keys = from.max_keys;
-  std::unordered_map<std::string_view, std::optional<std::uint32_t>> max_keys;
-  for (const auto& domain : from.domains) max_keys.emplace(domain.name, domain.max_keys);
-  for (config::QuotaDomain& domain : to.domains) {
-    const auto known = max_keys.find(domain.name);
-    if (known != max_keys.end()) domain.max_keys = known->second;
-  }
-}
-
-// What takes effect only at the next start stays as it was, so that it is still told as pending.
-void keep_fixed(const config::Config& from, config::Config& to) {
-  to.tables = from.tables;
-  to.metrics_listen = from.metrics_listen;
-  to.control_socket = from.control_socket;
-  to.cgroup = from.cgroup;
-  to.netns = from.netns;
-  to.watch = from.watch;
-  to.max_replies = from.max_replies;
-  to.pin_dir = from.pin_dir;
-  keep_fixed(from.quotas, to.quotas);
-}
 
 bool has_same(const std::vector<config::Setting>& a, const std::vector<config::Setting>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
