@@ -37,14 +37,15 @@ enum class QuotaAlgorithm : std::uint8_t {
 // One limit. Which fields mean something depends on the algorithm.
 struct QuotaLimit {
   QuotaAlgorithm algorithm = QuotaAlgorithm::kFixedWindow;
-  bool is_unlimited = false;    // counts nothing, admits all; nothing below is set then
-  std::uint32_t requests = 0;   // in each `per`; at once for kConcurrency. 0 refuses all
-  std::chrono::milliseconds per{0};  // kFixedWindow, kGcra: 1 ms .. 365 d
+  bool is_unlimited = false;             // counts nothing, admits all; nothing below is set then
+  std::uint32_t requests = 0;            // in each `per`; at once for kConcurrency. 0 refuses all
+  std::chrono::milliseconds per{0};      // kFixedWindow, kGcra: 1 ms .. 365 d
   QuotaUnit unit = QuotaUnit::kUnknown;  // of `per`, if it is one
-  std::uint32_t burst = 0;      // kGcra: at most so many at once; unless given: `requests`
-  std::uint32_t floor = 0;      // kAuto, kGradient2: never fewer than this at once, …
-  std::uint32_t ceiling = 0;    // … and never more; >= floor >= 1
-  std::chrono::milliseconds lease_ttl{0};  // those at once: a lease ends by itself after this; 0: not
+  std::uint32_t burst = 0;               // kGcra: at most so many at once; unless given: `requests`
+  std::uint32_t floor = 0;               // kAuto, kGradient2: never fewer than this at once, …
+  std::uint32_t ceiling = 0;             // … and never more; >= floor >= 1
+  std::chrono::milliseconds lease_ttl{
+      0};  // those at once: a lease ends by itself after this; 0: not
 
   friend bool operator==(const QuotaLimit&, const QuotaLimit&) = default;
 };
@@ -79,11 +80,11 @@ struct ClientQuota {
     kOne,
   };
   Whom user = Whom::kNobody;
-  Whom client = Whom::kNobody;  // at least one of them is somebody
-  std::string user_name;        // kOne
-  std::string client_name;      // kOne
-  std::optional<double> time_percent;       // of one thread's time; > 0
-  std::optional<double> bytes_per_second;   // > 0
+  Whom client = Whom::kNobody;                   // at least one of them is somebody
+  std::string user_name;                         // kOne
+  std::string client_name;                       // kOne
+  std::optional<double> time_percent;            // of one thread's time; > 0
+  std::optional<double> bytes_per_second;        // > 0
   std::optional<double> connections_per_second;  // made by each client address; > 0
   Position position;
 };
@@ -114,7 +115,7 @@ struct Quotas {
   std::optional<QuotaTls> tls;                      // of grpc_listen
   std::vector<std::string> rule_files;  // absolute paths; the last part may be a pattern
   std::uint32_t max_keys = 100'000;     // of each domain without its own
-  std::vector<QuotaDomain> domains;     // native ones, then those of the rule files in order of path
+  std::vector<QuotaDomain> domains;  // native ones, then those of the rule files in order of path
 };
 inline constexpr std::uint32_t kMinQuotaKeys = 16;
 inline constexpr std::uint32_t kMaxQuotaKeys = 16'777'216;

@@ -3,40 +3,19 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/ip.h"
 #include "common/result.h"
 #include "daemon/quota/policy.h"
+#include "daemon/quota/request.h"
 
 namespace headgate::quota {
-
-// What a service asks.
-struct Entry {
-  std::string_view key;
-  std::string_view value;
-};
-
-// A limit that comes with the request, in place of the configured one.
-struct LimitOverride {
-  std::uint32_t requests = 0;
-  config::QuotaUnit unit = config::QuotaUnit::kUnknown;  // never kUnknown
-};
-
-struct Descriptor {
-  std::vector<Entry> entries;          // at least one
-  std::optional<std::uint64_t> hits;   // none: as the request says; 0: look, and count nothing
-  std::optional<LimitOverride> limit;
-};
-
-struct Request {
-  std::string_view domain;              // never empty
-  std::vector<Descriptor> descriptors;  // at least one
-  std::uint64_t hits = 1;               // of each descriptor without its own
-};
 
 // What became of one descriptor.
 struct Verdict {
@@ -101,7 +80,20 @@ class Engine {
     std::uint64_t evicted = 0;  // since the domain came
     std::uint32_t max_keys = 0;
   };
-  KeyCount keys(const Domain& domain) const;
+  static KeyCount keys(const Domain& domain);
+
+  // A client that a rule has refused so often that it is to be denied (`penalty`).
+  struct Offence {
+    IpAddress client;
+    std::chrono::milliseconds deny_for{0};
+    std::string domain;
+    std::string rule;  // Limit::name
+  };
+  // Called by the thread that checks: it must be quick. Set it before the first check.
+  void on_offence(std::function<void(const Offence&)> call);
+
+  // Now and then, every few seconds: mends what processes that died have left.
+  void tick();
 
  private:
   struct State;

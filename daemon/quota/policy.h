@@ -13,11 +13,11 @@
 #include "daemon/quota/rule_tree.h"
 #include "daemon/quota/tally.h"
 
-// What is in force: the rules of every domain, compiled for look-up. Immutable; a reload makes a new
-// one, and what has been counted goes along where a rule is the same.
+// What is in force: the rules of every domain, compiled for look-up. Immutable; a reload makes a
+// new one, and what has been counted goes along where a rule is the same.
 namespace headgate::quota {
 
-class Table;
+class Account;
 
 // A limit of the configuration, or one that came with a request.
 struct Limit {
@@ -28,12 +28,12 @@ struct Limit {
   bool quota_mode = false;
   bool detailed_metric = false;
   bool value_to_metric = false;
-  bool share_threshold = false;
-  std::string shared_value;  // share_threshold: the wildcard, in place of what matches it
+  std::string shared_value;  // share_threshold: the wildcard, in place of what matches it; or empty
   std::vector<std::string> replaces;
   std::optional<config::Penalty> penalty;
-  std::uint64_t identity = 0;    // hash of what makes it the same limit after a reload
+  std::uint64_t identity = 0;    // of what makes it the same limit after a reload (compile.h)
   std::shared_ptr<Tally> tally;  // of all its keys; outlives the policy where the identity does
+  std::size_t level = 0;         // of the entry whose value `shared_value` stands for
 };
 
 struct Domain {
@@ -42,8 +42,7 @@ struct Domain {
   RuleTree tree;                                     // refers to them
   std::vector<config::ClientQuota> clients;
   bool check_all_then_commit = false;
-  std::uint32_t max_keys = 0;
-  std::shared_ptr<Table> table;  // what has been counted, by key
+  std::shared_ptr<Account> account;  // what has been counted, by key
 };
 
 struct Policy {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/quota/account.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "quota/segment.h"
+
+namespace headgate::quota {
+namespace {
+
+constexpr std::size_t kMaxNameBytes = 200;  // memfd_create takes 249
+
+Result<std::uint64_t> random_seed() {
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+    return fail_errno("cannot get a random number", errno);
+  }
+  return seed;
+}
+
+}  // namespace
+
+Account::Account(UniqueFd fd, void* memory, std::size_t bytes, std::size_t sets,
+                 std::uint32_t max_keys, std::uint64_t seed)
+    : fd_(std::move(fd)), memory_(memory), bytes_(bytes), table_(memory, sets, max_keys, seed) {}
+
+Account::~Account() {
+  munmap(memory_, bytes_);
+}
+
+Result<std::shared_ptr<Account>> Account::create(const std::string& name, std::uint32_t max_keys) {
+  const std::size_t sets = TableView::sets_for(max_keys);
+  const std::size_t bytes = shared::bytes_for(sets, 0);
+  const auto no_memory = [&](int error) {
+    Error cause = fail_errno("cannot reserve memory", error).value();
+    cause.code = ErrorCode::kUnavailable;
+    return fail(
+        "no room for the " + std::to_string(max_keys) + " keys of quota domain '" + name + "'",
+        std::move(cause));
+  };
+  const auto seed = random_seed();
+  if (!seed) return tl::unexpected(seed.error());
+  const std::string label = "headgate-quota:" + name.substr(0, kMaxNameBytes);
+  UniqueFd fd(memfd_create(label.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd || ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return no_memory(errno);
+  // Who has it mapped could make us read where there is nothing, otherwise.
+  if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    return no_memory(errno);
+  }
+  void* const memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd.get(), 0);
+  if (memory == MAP_FAILED) return no_memory(errno);
+  auto* const header = static_cast<shared::Header*>(memory);
+  header->sets.store(sets, std::memory_order_relaxed);
+  header->max_keys.store(max_keys, std::memory_order_relaxed);
+  header->seed.store(*seed, std::memory_order_relaxed);
+  header->magic.store(shared::kMagic, std::memory_order_release);
+  return std::shared_ptr<Account>(new Account(std::move(fd), memory, bytes, sets, max_keys, *seed));
+}
+
+}  // namespace headgate::quota

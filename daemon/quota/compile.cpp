@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/quota/compile.h"
+
+#include <map>
+#include <utility>
+
+#include "daemon/quota/account.h"
+#include "quota/key.h"
+
+namespace headgate::quota {
+namespace {
+
+using config::QuotaAlgorithm;
+using config::QuotaRule;
+
+std::string path_of(const std::string& parent, const std::string& key, const std::string* value) {
+  std::string path = parent.empty() ? key : parent + "." + key;
+  if (value != nullptr) path += "_" + *value;
+  return path;
+}
+
+void count_names(const std::vector<QuotaRule>& rules, std::map<std::string, int>& names) {
+  for (const QuotaRule& rule : rules) {
+    if (rule.limit && !rule.name.empty()) ++names[rule.name];
+    count_names(rule.descriptors, names);
+  }
+}
+
+class DomainCompiler {
+ public:
+  DomainCompiler(Domain& domain, const Domain* former) : domain_(domain) {
+    if (former == nullptr) return;
+    for (const auto& limit : former->limits) tallies_[limit->identity] = limit->tally;
+  }
+
+  void compile(const std::vector<QuotaRule>& rules) {
+    count_names(rules, names_);
+    add(rules, domain_.tree.root(), "", 0);
+  }
+
+ private:
+  void add(const std::vector<QuotaRule>& rules, RuleTree::Node& parent, const std::string& above,
+           std::size_t level) {
+    for (const QuotaRule& rule : rules) {
+      const std::string* const value = rule.value ? &*rule.value : nullptr;
+      const std::string path = path_of(above, rule.key, value);
+      const Limit* const limit = rule.limit ? limit_of(rule, path, level) : nullptr;
+      RuleTree::Node& node = domain_.tree.add(parent, rule.key, value, limit);
+      add(rule.descriptors, node, path, level + 1);
+    }
+  }
+
+  const Limit* limit_of(const QuotaRule& rule, const std::string& path, std::size_t level) {
+    auto limit = std::make_unique<Limit>();
+    limit->name = rule.name.empty() ? path : rule.name;
+    limit->path = path;
+    limit->settings = *rule.limit;
+    limit->shadow_mode = rule.shadow_mode;
+    limit->quota_mode = rule.quota_mode;
+    limit->detailed_metric = rule.detailed_metric;
+    limit->value_to_metric = rule.value_to_metric;
+    if (rule.share_threshold && rule.value) limit->shared_value = *rule.value;
+    limit->level = level;
+    limit->replaces = rule.replaces;
+    limit->penalty = rule.penalty;
+    const auto named = names_.find(rule.name);
+    limit->identity = identity_of(*limit, named != names_.end() && named->second == 1);
+    std::shared_ptr<Tally>& tally = tallies_[limit->identity];
+    if (!tally) tally = std::make_shared<Tally>();
+    limit->tally = tally;
+    domain_.limits.push_back(std::move(limit));
+    return domain_.limits.back().get();
+  }
+
+  Domain& domain_;
+  std::map<std::string, int> names_;
+  std::map<std::uint64_t, std::shared_ptr<Tally>> tallies_;
+};
+
+Result<Domain> compile_domain(const config::QuotaDomain& from, std::uint32_t default_max_keys,
+                              const Domain* former) {
+  Domain domain;
+  domain.name = from.name;
+  domain.clients = from.clients;
+  domain.check_all_then_commit = from.check_all_then_commit;
+  DomainCompiler(domain, former).compile(from.descriptors);
+  if (former != nullptr) {
+    domain.account = former->account;
+    return domain;
+  }
+  auto account = Account::create(from.name, from.max_keys.value_or(default_max_keys));
+  if (!account) return tl::unexpected(account.error());
+  domain.account = *std::move(account);
+  return domain;
+}
+
+const Domain* domain_in(const Policy* policy, const std::string& name) {
+  if (policy == nullptr) return nullptr;
+  const auto found = policy->domains.find(name);
+  return found != policy->domains.end() ? &found->second : nullptr;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Policy>> compile(const config::Quotas& quotas, const Policy* former) {
+  auto policy = std::make_shared<Policy>();
+  policy->generation = former != nullptr ? former->generation + 1 : 1;
+  for (const config::QuotaDomain& from : quotas.domains) {
+    auto domain = compile_domain(from, quotas.max_keys, domain_in(former, from.name));
+    if (!domain) return tl::unexpected(domain.error());
+    policy->domains.emplace(from.name, *std::move(domain));
+  }
+  return policy;
+}
+
+std::uint64_t identity_of(const Limit& limit, bool has_own_name) {
+  std::string text(1, static_cast<char>(limit.settings.algorithm));
+  // The number of a window says nothing without its length.
+  if (limit.settings.algorithm == QuotaAlgorithm::kFixedWindow) {
+    text += std::to_string(limit.settings.per.count());
+  }
+  text += has_own_name ? "\nname " + limit.name : "\npath " + limit.path;
+  return stable_hash(text);
+}
+
+std::unique_ptr<const Limit> make_override(const LimitOverride& from,
+                                           const std::vector<Entry>& entries) {
+  auto limit = std::make_unique<Limit>();
+  for (const Entry& entry : entries) {
+    const std::string value(entry.value);
+    limit->path = path_of(limit->path, std::string(entry.key), value.empty() ? nullptr : &value);
+  }
+  limit->name = "override";
+  limit->settings.algorithm = QuotaAlgorithm::kFixedWindow;
+  limit->settings.requests = from.requests;
+  limit->settings.per = length_of(from.unit);
+  limit->settings.unit = from.unit;
+  limit->identity = identity_of(*limit, false) + 1;  // not that of a rule with such a path
+  return limit;
+}
+
+std::chrono::milliseconds length_of(config::QuotaUnit unit) {
+  using config::QuotaUnit;
+  using std::chrono::hours;
+  constexpr hours kDay{24};
+  switch (unit) {
+    case QuotaUnit::kUnknown:
+      break;
+    case QuotaUnit::kSecond:
+      return std::chrono::seconds(1);
+    case QuotaUnit::kMinute:
+      return std::chrono::minutes(1);
+    case QuotaUnit::kHour:
+      return hours(1);
+    case QuotaUnit::kDay:
+      return kDay;
+    case QuotaUnit::kWeek:
+      return 7 * kDay;
+    case QuotaUnit::kMonth:
+      return 30 * kDay;
+    case QuotaUnit::kYear:
+      return 365 * kDay;
+  }
+  return {};
+}
+
+}  // namespace headgate::quota

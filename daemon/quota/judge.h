@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "daemon/quota/engine.h"
+#include "quota/table.h"
+
+namespace headgate::quota {
+
+struct Moment {
+  std::uint64_t wall_ns = 0;    // since the epoch
+  std::uint64_t steady_ns = 0;  // since some start
+};
+
+// A key that a limit is counted by.
+struct Key {
+  Fingerprint fingerprint;
+  std::string label;  // its values: "alice, /login"
+};
+Key key_of(const Limit& limit, const std::vector<Entry>& entries, std::uint64_t seed);
+
+enum class Counting {
+  kAll,       // also what is over, where the algorithm does: a fixed window
+  kAdmitted,  // only what is within
+  kNone,
+};
+
+// One request against one limit, and what would take it back.
+struct Judged {
+  Verdict verdict;  // without shadow mode: is_over and would_be_over are the same
+  Place place;      // empty if nothing was counted
+  std::uint64_t counted = 0;
+  bool has_no_room = false;  // all keys have leases: it is admitted, and not counted
+};
+Judged judge(const Limit& limit, TableView& table, const Key& key, std::uint64_t hits,
+             const Moment& now, Counting counting);
+
+// Takes back what `judged` has counted.
+void refund(const Limit& limit, const Judged& judged, std::uint64_t hits);
+
+}  // namespace headgate::quota
