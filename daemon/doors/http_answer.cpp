@@ -61,10 +61,10 @@ HttpAnswer http_answer(quota::Engine& engine, std::string_view method, std::stri
 }
 
 HttpAnswer http_error(int status, std::string_view message) {
-  // A string of JSON, as protobuf writes it.
+  // A string of JSON, as protobuf writes it. It may quote a request, which may be any bytes.
   google::protobuf::StringValue text;
   std::string quoted;
-  text.set_value(std::string(message));
+  for (const char c : message) *text.mutable_value() += static_cast<signed char>(c) < 0 ? '?' : c;
   if (!google::protobuf::util::MessageToJsonString(text, &quoted).ok()) quoted = "\"\"";
   return {status, {json_type()}, "{\"error\":" + quoted + "}"};
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/doors/tls.h"
 
-#include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+
+#include "daemon/config/file.h"
 
 namespace headgate::doors {
 namespace {
@@ -15,16 +14,6 @@ namespace {
 struct ContextDeleter {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
-
-Result<std::string> read_file(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad() || errno == EISDIR) {
-    return fail_errno("cannot read " + path, errno);
-  }
-  return text;
-}
 
 tl::unexpected<Error> bad(const std::string& what) {
   ERR_clear_error();
@@ -55,15 +44,15 @@ Result<void> verify(const config::QuotaTls& tls) {
 }  // namespace
 
 Result<std::shared_ptr<grpc::ServerCredentials>> tls_credentials(const config::QuotaTls& tls) {
-  auto certificate = read_file(tls.certificate);
+  auto certificate = config::read_file(tls.certificate);
   if (!certificate) return tl::unexpected(certificate.error());
-  auto key = read_file(tls.key);
+  auto key = config::read_file(tls.key);
   if (!key) return tl::unexpected(key.error());
   grpc::SslServerCredentialsOptions options(
       tls.client_ca.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
                             : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   if (!tls.client_ca.empty()) {
-    auto authority = read_file(tls.client_ca);
+    auto authority = config::read_file(tls.client_ca);
     if (!authority) return tl::unexpected(authority.error());
     options.pem_root_certs = *std::move(authority);
   }

@@ -3,6 +3,10 @@
 
 #include <sys/stat.h>
 
+#include <cstdlib>
+
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 
@@ -23,7 +27,19 @@ void set_bounds(grpc::ServerBuilder& builder, const std::string& name, const Bou
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no bound on ours
 }
 
+namespace {
+
+// They write to stderr a line for each caller that breaks the protocol, as often as callers like.
+void quiet_libraries() {
+  if (std::getenv("GRPC_VERBOSITY") != nullptr) return;
+  gpr_set_log_function([](gpr_log_func_args*) {});
+  google::protobuf::SetLogHandler(nullptr);
+}
+
+}  // namespace
+
 std::unique_ptr<grpc::Server> start(grpc::ServerBuilder& builder) {
+  quiet_libraries();
   constexpr mode_t kSocketMode = 0660;
   const mode_t old_mask = umask(0777 & ~kSocketMode);
   auto server = builder.BuildAndStart();
