@@ -130,4 +130,12 @@ bool Semaphore::has_expired(std::size_t lease, std::uint64_t now_ns) const {
   return phase_of(state) == Phase::kHeld && end != 0 && end <= now_ns;
 }
 
+std::optional<std::size_t> Semaphore::slot_held_by(std::size_t lease) const {
+  const shared::Lease& one = leases_[lease];
+  if (phase_of(one.state.load(std::memory_order_acquire)) != Phase::kHeld) return std::nullopt;
+  const auto slot = static_cast<std::size_t>(one.slot.load(std::memory_order_relaxed));
+  if (slot >= slot_count_) return std::nullopt;
+  return slot;
+}
+
 }  // namespace headgate::quota

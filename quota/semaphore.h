@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "quota/segment.h"
 
@@ -43,6 +44,9 @@ class Semaphore {
 
   // Leases in kHeld, with an end that has come. A lease without one never ends so.
   bool has_expired(std::size_t lease, std::uint64_t now_ns) const;
+
+  // The slot whose permit the lease holds.
+  std::optional<std::size_t> slot_held_by(std::size_t lease) const;
 
   static constexpr std::uint32_t count_of(std::uint64_t in_flight) {
     return static_cast<std::uint32_t>(in_flight >> kCountShift);

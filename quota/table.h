@@ -94,6 +94,10 @@ class TableView {
   }
 
   std::size_t slots() const { return sets_ * shared::kWays; }
+  shared::Slot* slot_array() const { return slot_array_; }
+  std::size_t number_of(const Place& place) const {
+    return static_cast<std::size_t>(place.slot - slot_array_);
+  }
   // The slot with this number, or null if no key is there.
   shared::Slot* slot_in_use(std::size_t number) const;
   // Takes a key out, unless it has leases. True if it is gone.

@@ -8,14 +8,11 @@
 #include <vector>
 
 #include "common/ip.h"
+#include "daemon/config/penalty.h"
+#include "daemon/config/position.h"
+#include "daemon/config/quota.h"
 
 namespace headgate::config {
-
-// Where a value stands in its file: 1-based line and column, for error messages.
-struct Position {
-  int line = 0;
-  int column = 0;
-};
 
 // How long a prefix is, by family. As `client_prefix`: connections whose source addresses share
 // these bits are one client. As `network_prefix`: clients that share these bits are one network;
@@ -100,18 +97,6 @@ struct NewConnectionLimits {
   std::optional<RateLimit> per_client;
   std::optional<RateLimit> per_network;
   std::optional<RateLimit> total;
-};
-
-// A client refused `after` times, counted from the first refusal for `within`, is denied for
-// `deny_for`; the next time for `grow` times as long as the last, never longer than `at_most`.
-struct Penalty {
-  std::uint32_t after = 0;                // 1..1'000'000
-  std::chrono::milliseconds within{0};    // 1 s .. 1 h
-  std::chrono::milliseconds deny_for{0};  // 1 s .. 365 d
-  std::uint32_t grow = 1;                 // 1..100
-  std::chrono::milliseconds at_most{0};   // >= deny_for; unless given: 1 d, or deny_for if longer
-
-  friend bool operator==(const Penalty&, const Penalty&) = default;
 };
 
 // A limit that an override sets: a value, or none for the word `unlimited`.
@@ -224,6 +209,7 @@ struct Config {
   OnStop on_stop = OnStop::kKeep;
   bool watch = false;                // `reload: { watch: on }`: reload when the file changes
   std::uint32_t max_replies = 1024;  // `replies: { at_once: 1024 }`, 1..16384
+  Quotas quotas;
 };
 inline constexpr std::size_t kMaxRules = 500;
 

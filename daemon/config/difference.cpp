@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/config/difference.h"
 
-#include <map>
 #include <unordered_map>
 
+#include "daemon/config/difference_parts.h"
+#include "daemon/config/difference_quotas.h"
 #include "daemon/config/flatten.h"
+#include "daemon/config/flatten_quotas.h"
 #include "daemon/config/namespaces.h"
 #include "daemon/config/timestamp.h"
 #include "daemon/config/words.h"
@@ -12,70 +14,9 @@
 namespace headgate::config {
 namespace {
 
-using Flat = std::map<std::string, std::string>;
 using Kind = Change::Kind;
 
-constexpr std::string_view kNone = "none";
 constexpr std::string_view kOverrides = "overrides[";
-
-std::string value_of(const Flat& flat, const std::string& key) {
-  const auto found = flat.find(key);
-  return found != flat.end() ? found->second : std::string(kNone);
-}
-
-struct Count {
-  std::size_t added = 0;
-  std::size_t removed = 0;
-  std::size_t changed = 0;
-
-  std::size_t all() const { return added + removed + changed; }
-
-  std::string text() const {
-    std::string out;
-    for (const auto& [number, what] : {std::pair(added, " added"), std::pair(removed, " removed"),
-                                       std::pair(changed, " changed")}) {
-      if (number > 0) out += (out.empty() ? "" : ", ") + std::to_string(number) + what;
-    }
-    return out;
-  }
-};
-
-// How two maps differ, by key.
-template <typename Map>
-Count compare(const Map& from, const Map& to) {
-  Count count;
-  for (const auto& [key, value] : from) {
-    const auto other = to.find(key);
-    if (other == to.end()) {
-      ++count.removed;
-    } else if (other->second != value) {
-      ++count.changed;
-    }
-  }
-  for (const auto& [key, value] : to) {
-    if (!from.contains(key)) ++count.added;
-  }
-  return count;
-}
-
-// The keys of both, each once, in order.
-std::vector<std::string> keys_of(const Flat& from, const Flat& to) {
-  Flat both = from;
-  both.insert(to.begin(), to.end());
-  std::vector<std::string> keys;
-  keys.reserve(both.size());
-  for (const auto& [key, value] : both) keys.push_back(key);
-  return keys;
-}
-
-void add_changed_keys(const Flat& from, const Flat& to, Kind kind, const std::string& rule,
-                      std::vector<Change>& into) {
-  for (const std::string& key : keys_of(from, to)) {
-    const std::string before = value_of(from, key);
-    const std::string after = value_of(to, key);
-    if (before != after) into.push_back({kind, rule, key, before, after});
-  }
-}
 
 // Splits off the overrides: by prefix, all that is said of one.
 Flat take_overrides(Flat& flat) {
@@ -149,7 +90,8 @@ Flat stop_values(const Config& config) {
 // What is read only when the daemon starts.
 Flat start_values(const Config& config) {
   const TableSizes& tables = config.tables;
-  return {
+  Flat flat = flatten(config.quotas);
+  flat.merge(Flat{
       {"tables.connections", std::to_string(tables.connections)},
       {"tables.clients", std::to_string(tables.clients)},
       {"tables.recent", std::to_string(tables.recent)},
@@ -164,7 +106,8 @@ Flat start_values(const Config& config) {
       {"pin_dir", config.pin_dir},
       {"replies.at_once", std::to_string(config.max_replies)},
       {"reload.watch", std::string(word_for(kSwitch, config.watch))},
-  };
+  });
+  return flat;
 }
 
 }  // namespace
@@ -176,7 +119,9 @@ std::vector<Change> difference(const Config& from, const Config& to) {
   add_summary("clients.deny", compare(deny_of(from), deny_of(to)), changes);
   add_changed_keys(stop_values(from), stop_values(to), Kind::kChanged, "", changes);
   add_changed_keys(flatten(from.xdp), flatten(to.xdp), Kind::kChanged, "", changes);
+  add_quota_changes(from.quotas, to.quotas, changes);
   add_changed_keys(start_values(from), start_values(to), Kind::kNeedsRestart, "", changes);
+  add_quota_restarts(from.quotas, to.quotas, changes);
   return changes;
 }
 

@@ -28,7 +28,8 @@ struct Change {
 // What a reload from one to the other changes; empty if nothing. Rules are the same by name, in any
 // order. Lists that may be long come as a summary: "3 added, 1 removed, 2 changed" for
 // `clients.exempt`, `clients.deny`, and for `overrides` where more than kMostOverrides prefixes
-// differ. Order: the rules of `from`, those of `to`, `clients`, what needs a restart.
+// differ. Order: the rules of `from`, those of `to`, `clients`, `quotas` (difference_quotas.h),
+// what needs a restart.
 std::vector<Change> difference(const Config& from, const Config& to);
 inline constexpr std::size_t kMostOverrides = 20;
 

@@ -22,7 +22,9 @@ bool is_plain(std::string_view text) {
   return begins_plain && safe && !is_null;
 }
 
-std::string quoted(std::string_view text) {
+}  // namespace
+
+std::string quoted_text(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out = "\"";
   for (const char c : text) {
@@ -38,10 +40,8 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-}  // namespace
-
 std::string scalar_text(std::string_view text) {
-  return is_plain(text) ? std::string(text) : quoted(text);
+  return is_plain(text) ? std::string(text) : quoted_text(text);
 }
 
 std::string to_flow_text(const Node& node) {
@@ -51,7 +51,7 @@ std::string to_flow_text(const Node& node) {
     case NodeKind::kEmpty:
       return "~";
     case NodeKind::kScalar:
-      return content.plain ? scalar_text(content.text) : quoted(content.text);
+      return content.plain ? scalar_text(content.text) : quoted_text(content.text);
     case NodeKind::kList:
       for (const Node& item : content.items) out += (out.empty() ? "" : ", ") + to_flow_text(item);
       return "[" + out + "]";

@@ -15,4 +15,7 @@ std::string to_flow_text(const Node& node);
 // Text without quotes where that is safe, else in double quotes with escapes.
 std::string scalar_text(std::string_view text);
 
+// Text in double quotes with escapes.
+std::string quoted_text(std::string_view text);
+
 }  // namespace headgate::config

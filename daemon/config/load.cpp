@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/config/file.h"
 #include "daemon/config/parse.h"
+#include "daemon/config/rule_files.h"
 #include "daemon/config/settings_file.h"
 
 namespace headgate::config {
@@ -14,7 +15,13 @@ Result<Config> load(const std::string& path) {
 Result<Config> load(const std::string& path, const std::vector<Setting>& settings) {
   const Result<std::string> text = read_file(path);
   if (!text) return tl::unexpected(text.error());
-  return parse(*text, path, settings);
+  Result<Config> config = parse(*text, path, settings);
+  if (!config) return config;
+  const Result<std::vector<RuleFile>> files = read_rule_files(config->quotas);
+  if (!files) return tl::unexpected(files.error());
+  Result<void> added = add_rule_files(*files, config->quotas);
+  if (!added) return tl::unexpected(std::move(added).error());
+  return config;
 }
 
 Result<Loaded> load_with_settings(const std::string& path) {

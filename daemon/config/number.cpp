@@ -37,6 +37,28 @@ std::optional<std::uint64_t> parse_whole_number(std::string_view text) {
   return number;
 }
 
+std::optional<double> parse_decimal(std::string_view text) {
+  constexpr std::size_t kMostDigits = 15;  // what a double holds
+  const std::size_t point = std::min(text.find('.'), text.size());
+  const std::string_view whole = text.substr(0, point);
+  if (!parse_whole_number(whole) || whole.size() > kMostDigits) return std::nullopt;
+  if (point < text.size()) {
+    const std::string_view part = text.substr(point + 1);
+    const bool is_digits = part.find_first_not_of("0123456789") == std::string_view::npos;
+    if (part.empty() || part.size() > kMostDigits || !is_digits) return std::nullopt;
+  }
+  double number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  return number;
+}
+
+std::string format_decimal(double number) {
+  char buffer[512];  // more than any double has digits
+  const auto written =
+      std::to_chars(buffer, buffer + sizeof(buffer), number, std::chars_format::fixed);
+  return {buffer, written.ptr};
+}
+
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   const std::optional<std::uint64_t> number = parse_whole_number(text.substr(0, digits));

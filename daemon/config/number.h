@@ -16,6 +16,12 @@ namespace headgate::config {
 // not fit.
 std::optional<std::uint64_t> parse_whole_number(std::string_view text);
 
+// A whole number as above, or one with digits after a point: "0.5". At most 15 digits each.
+std::optional<double> parse_decimal(std::string_view text);
+
+// The shortest text without exponent that parse_decimal reads as the same number.
+std::string format_decimal(double number);
+
 // A whole number and its unit, without a space: "500ms", "10s", "1m", "1h", "1d".
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 

@@ -26,7 +26,6 @@ constexpr std::uint32_t kMinLruEntries = 1024;
 constexpr std::uint32_t kMaxEntries = 16'777'216;
 constexpr std::uint32_t kMaxReplies = 16'384;
 
-constexpr std::size_t kMaxSocketBytes = 107;  // sockaddr_un.sun_path without the terminator
 constexpr std::size_t kMaxPinDirBytes = 199;  // leaves room for what stands below it
 
 Field table_field(std::string_view key, std::uint32_t& to, std::uint32_t least,
@@ -60,19 +59,6 @@ Result<void> read_pin_dir(const Value& value, std::string& into) {
   return {};
 }
 
-Result<void> read_metrics_listen(const Value& value, std::optional<std::string>& into) {
-  Result<std::string> text = value.text(R"("127.0.0.1:9469" or off)");
-  if (!text) return tl::unexpected(std::move(text).error());
-  if (*text == kOff) {
-    into.reset();
-    return {};
-  }
-  Result<std::string> endpoint = parse_endpoint(*text);
-  if (!endpoint) return value.fail("'metrics.listen': " + endpoint.error().message);
-  into = *std::move(endpoint);
-  return {};
-}
-
 // A map with one key.
 Field section(std::string_view name, std::string_view key,
               std::function<Result<void>(const Value&)> read) {
@@ -94,7 +80,7 @@ std::vector<Field> config_fields(Config& into, DraftSettings& defaults) {
       {"clients", [&](const Value& value) { return read_clients(value, into.clients); }},
       {"tables", [&](const Value& value) { return read_tables(value, into.tables); }},
       section("metrics", "listen",
-              [&](const Value& v) { return read_metrics_listen(v, into.metrics_listen); }),
+              [&](const Value& v) { return read_endpoint(v, into.metrics_listen); }),
       section("control", "socket",
               [&](const Value& v) {
                 return store(into.control_socket, v.absolute_path(kMaxSocketBytes));
@@ -111,26 +97,10 @@ std::vector<Field> config_fields(Config& into, DraftSettings& defaults) {
       {"share_across_netns",
        [&](const Value& value) { return store(into.netns.share_counts, value.truth()); }},
       {"xdp", [&](const Value& value) { return read_xdp(value, into.xdp); }},
+      {"quotas", [&](const Value& value) { return read_quotas(value, into.quotas); }},
       {"pin_dir", [&](const Value& value) { return read_pin_dir(value, into.pin_dir); }},
       {"on_stop", [&](const Value& value) { return store(into.on_stop, value.choice(kOnStop)); }},
   };
-}
-
-Result<Node> parse_tree(std::string_view text, const std::string& file) {
-  if (text.size() > kMaxFileBytes) {
-    return fail_at(file, {1, 1},
-                   "the file has " + std::to_string(text.size()) + " bytes; at most " +
-                       std::to_string(kMaxFileBytes) + " would be right");
-  }
-  const Result<void> readable = check_text(text, file);
-  if (!readable) return tl::unexpected(readable.error());
-  Result<Node> document = parse_document(text, file);
-  if (document && document->content->kind == NodeKind::kEmpty) {
-    return fail_at(
-        file, document->position,
-        "the file is empty; at least '" + std::string(kMinimalConfig) + "' would be right");
-  }
-  return document;
 }
 
 // The namespaces that are listed need room from the start.
@@ -173,13 +143,42 @@ Error blame_settings(Error error, const Node& document, const std::string& file,
 
 }  // namespace
 
+Result<void> read_endpoint(const Value& value, std::optional<std::string>& into) {
+  Result<std::string> text = value.text(R"("127.0.0.1:9469" or off)");
+  if (!text) return tl::unexpected(std::move(text).error());
+  if (*text == kOff) {
+    into.reset();
+    return {};
+  }
+  Result<std::string> endpoint = parse_endpoint(*text);
+  if (!endpoint) return value.fail("'" + value.name() + "': " + endpoint.error().message);
+  into = *std::move(endpoint);
+  return {};
+}
+
+Result<Node> parse_tree(std::string_view text, const std::string& file, std::string_view minimal) {
+  if (text.size() > kMaxFileBytes) {
+    return fail_at(file, {1, 1},
+                   "the file has " + std::to_string(text.size()) + " bytes; at most " +
+                       std::to_string(kMaxFileBytes) + " would be right");
+  }
+  const Result<void> readable = check_text(text, file);
+  if (!readable) return tl::unexpected(readable.error());
+  Result<Node> document = parse_document(text, file);
+  if (document && document->content->kind == NodeKind::kEmpty) {
+    return fail_at(file, document->position,
+                   "the file is empty; at least '" + std::string(minimal) + "' would be right");
+  }
+  return document;
+}
+
 Result<Config> parse(std::string_view text, const std::string& file) {
   return parse(text, file, {});
 }
 
 Result<Config> parse(std::string_view text, const std::string& file,
                      const std::vector<Setting>& settings) {
-  const Result<Node> document = parse_tree(text, file);
+  const Result<Node> document = parse_tree(text, file, kMinimalConfig);
   if (!document) return tl::unexpected(document.error());
   if (settings.empty()) return read_config(*document, file);
   std::vector<std::string> origins;

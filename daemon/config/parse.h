@@ -16,12 +16,14 @@ namespace headgate::config {
 inline constexpr std::size_t kMaxFileBytes = 12 * 1024 * 1024;
 
 // Parses and validates YAML text. `file` only names it in messages. Pure: no I/O. Thread-safe.
-// Errors are kInvalidArgument, "file:line:col: what is wrong, what would be right".
+// Errors are kInvalidArgument, "file:line:col: what is wrong, what would be right". Rule files of
+// quotas are not read: load() does.
 // With settings: overlay.h.
 Result<Config> parse(std::string_view text, const std::string& file);
 
 // Reads `path`, a regular file, and parses it with the settings in the file beside it
-// (settings_file.h). Adds the errors of read_file (file.h).
+// (settings_file.h), and the rule files that it names (rule_files.h). Adds the errors of read_file
+// (file.h).
 Result<Config> load(const std::string& path);
 
 // The same with these settings instead.

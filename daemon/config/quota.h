@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "daemon/config/config.h"
+#include "daemon/config/penalty.h"
+#include "daemon/config/position.h"
 
 // What `quotas:` and the rule files that it names say: limits on the requests of cooperating
 // services. The tree of descriptors is that of envoyproxy/ratelimit; native rules add keys to it.
@@ -41,15 +41,20 @@ struct QuotaLimit {
   std::uint32_t requests = 0;            // in each `per`; at once for kConcurrency. 0 refuses all
   std::chrono::milliseconds per{0};      // kFixedWindow, kGcra: 1 ms .. 365 d
   QuotaUnit unit = QuotaUnit::kUnknown;  // of `per`, if it is one
-  std::uint32_t burst = 0;               // kGcra: at most so many at once; unless given: `requests`
-  std::uint32_t floor = 0;               // kAuto, kGradient2: never fewer than this at once, …
-  std::uint32_t ceiling = 0;             // … and never more; >= floor >= 1
-  std::chrono::milliseconds lease_ttl{
-      0};  // those at once: a lease ends by itself after this; 0: not
+  std::uint32_t burst = 0;    // kGcra: at most so many at once; unless given: `requests`; refilled
+                              // within kMaxQuotaRefill
+  std::uint32_t floor = 0;    // kAuto, kGradient2: never fewer than this at once, …
+  std::uint32_t ceiling = 0;  // … and never more; >= floor >= 1
+  std::chrono::milliseconds lease_ttl{0};  // those at once: a lease ends by itself after this;
+                                           // 100 ms .. 1 d, unless given: kDefaultLeaseTtl
 
   friend bool operator==(const QuotaLimit&, const QuotaLimit&) = default;
 };
 inline constexpr std::uint32_t kMaxConcurrency = 1'000'000;
+inline constexpr std::chrono::milliseconds kMaxQuotaPeriod = std::chrono::hours(24 * 365);
+// With every time of a rolling limit below 2^63 ns.
+inline constexpr std::chrono::milliseconds kMaxQuotaRefill = 100 * kMaxQuotaPeriod;
+inline constexpr std::chrono::milliseconds kDefaultLeaseTtl = std::chrono::seconds(30);
 
 // A node of the tree: what the entry of a request's descriptor at its level has to say, the limit
 // of a descriptor that ends here, and the levels below.
@@ -64,7 +69,8 @@ struct QuotaRule {
   bool detailed_metric = false;       // one series for each value
   bool value_to_metric = false;       // the value is part of the rule's name in metrics
   bool share_threshold = false;       // all values that match the wildcard count as one
-  std::optional<Penalty> penalty;     // for clients whose address is an entry's value
+  std::string metadata;            // told with the answer: a JSON object in one line; empty: none
+  std::optional<Penalty> penalty;  // for clients whose address is an entry's value
   std::vector<QuotaRule> descriptors;
   Position position;
 
@@ -89,6 +95,12 @@ struct ClientQuota {
   Position position;
 };
 
+// A key of a rule file that stands where it means nothing, which envoyproxy/ratelimit lets pass.
+struct IgnoredKey {
+  std::string key;
+  Position position;
+};
+
 struct QuotaDomain {
   std::string name;  // unique over all files; never empty
   std::string file;  // that says so
@@ -96,6 +108,7 @@ struct QuotaDomain {
   std::vector<ClientQuota> clients;  // no two for the same
   std::optional<std::uint32_t> max_keys;
   bool check_all_then_commit = false;  // nothing is counted unless all is admitted
+  std::vector<IgnoredKey> ignored;     // of a rule file: warned of (warnings.h)
   Position position;
 };
 
@@ -117,6 +130,7 @@ struct Quotas {
   std::uint32_t max_keys = 100'000;     // of each domain without its own
   std::vector<QuotaDomain> domains;  // native ones, then those of the rule files in order of path
 };
+inline constexpr std::size_t kMaxRuleFilePatterns = 64;
 inline constexpr std::uint32_t kMinQuotaKeys = 16;
 inline constexpr std::uint32_t kMaxQuotaKeys = 16'777'216;
 

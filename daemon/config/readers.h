@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -13,6 +14,9 @@
 namespace headgate::config {
 
 // The parts of parse(), each with its own file. All fail as Value does.
+
+// The tree of a file; one without content is an error that proposes `minimal`.
+Result<Node> parse_tree(std::string_view text, const std::string& file, std::string_view minimal);
 
 // The settings of `defaults` or of a rule as far as they are read, with what must be known to
 // judge them together.
@@ -38,11 +42,15 @@ Result<void> read_connections(const Value& value, ConnectionLimits& into);
 Result<void> read_new_connections(const Value& value, NewConnectionLimits& into);
 Result<void> read_penalty(const Value& value, std::optional<Penalty>& into);
 
+// ADDRESS:PORT, or `off` for none
+Result<void> read_endpoint(const Value& value, std::optional<std::string>& into);
+
 Result<void> read_overrides(const Value& value, std::vector<Override>& into);
 Result<void> read_rules(const Value& value, const DraftSettings& defaults, std::vector<Rule>& into);
 Result<void> read_clients(const Value& value, Clients& into);
 Result<void> read_netns(const Value& value, Namespaces& into);
 Result<void> read_xdp(const Value& value, Xdp& into);
+Result<void> read_quotas(const Value& value, Quotas& into);
 
 // The prefixes of a list in which each may stand once.
 class DistinctPrefixes {

@@ -70,6 +70,15 @@ Result<std::uint32_t> Value::integer(std::uint32_t low, std::uint32_t high,
                         std::string(alternative));
 }
 
+Result<double> Value::decimal(double high) const {
+  if (content().kind == NodeKind::kScalar && content().plain) {
+    const std::optional<double> number = parse_decimal(content().text);
+    if (number && *number > 0 && *number <= high) return *number;
+  }
+  return fail_expecting("a number above 0, at most " + format_decimal(high) +
+                        ", such as 50 or 0.5 without quotes");
+}
+
 Result<milliseconds> Value::duration(milliseconds low, milliseconds high) const {
   const std::string expected = "a time from " + format_duration(low) + " to " +
                                format_duration(high) +

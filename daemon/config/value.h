@@ -16,7 +16,8 @@
 
 namespace headgate::config {
 
-inline constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX without the terminator
+inline constexpr std::size_t kMaxPathBytes = 4095;   // PATH_MAX without the terminator
+inline constexpr std::size_t kMaxSocketBytes = 107;  // sockaddr_un.sun_path without the terminator
 
 // A node that is being given its meaning: it knows the file and the key it stands under, so that
 // whoever reads it can say exactly what is wrong. Refers to `file` and `node`: both outlive it.
@@ -46,6 +47,8 @@ class Value {
   // the caller takes there, for the message: " or 'unlimited'".
   Result<std::uint32_t> integer(std::uint32_t low, std::uint32_t high,
                                 std::string_view alternative = "") const;
+  // Decimal digits without quotes, with a point or without: 0.5, 200. Above 0, at most `high`.
+  Result<double> decimal(double high) const;
   // A whole number and its unit: 500ms, 10s, 1m, 1h, 1d.
   Result<std::chrono::milliseconds> duration(std::chrono::milliseconds low,
                                              std::chrono::milliseconds high) const;

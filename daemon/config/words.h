@@ -41,6 +41,19 @@ inline constexpr Word<XdpMode> kXdpModes[] = {
 
 inline constexpr Word<bool> kSynCookies[] = {{"auto", true}, {"off", false}};
 
+inline constexpr Word<QuotaUnit> kQuotaUnits[] = {
+    {"second", QuotaUnit::kSecond}, {"minute", QuotaUnit::kMinute}, {"hour", QuotaUnit::kHour},
+    {"day", QuotaUnit::kDay},       {"week", QuotaUnit::kWeek},     {"month", QuotaUnit::kMonth},
+    {"year", QuotaUnit::kYear}};
+
+inline constexpr Word<QuotaAlgorithm> kRateAlgorithms[] = {
+    {"gcra", QuotaAlgorithm::kGcra}, {"fixed-window", QuotaAlgorithm::kFixedWindow}};
+
+inline constexpr Word<QuotaAlgorithm> kConcurrencyAlgorithms[] = {
+    {"fixed", QuotaAlgorithm::kConcurrency},
+    {"auto", QuotaAlgorithm::kAuto},
+    {"gradient2", QuotaAlgorithm::kGradient2}};
+
 inline constexpr Word<bool> kSwitch[] = {{"on", true}, {"off", false}};
 inline constexpr Word<bool> kTruth[] = {{"true", true}, {"false", false}};
 
@@ -48,6 +61,7 @@ inline constexpr std::string_view kUnlimited = "unlimited";
 inline constexpr std::string_view kOff = "off";
 inline constexpr std::string_view kSelf = "self";
 inline constexpr std::string_view kAll = "all";
+inline constexpr std::string_view kDefaultClient = "<default>";
 
 // The word for `meaning`; "" if there is none.
 template <typename T, std::size_t N>

@@ -2,15 +2,32 @@
 #include "daemon/manage/live_manager.h"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
-#include "daemon/config/file.h"
 #include "daemon/config/parse.h"
 #include "daemon/config/settings_file.h"
 #include "daemon/config/warnings.h"
 
 namespace headgate::manage {
 namespace {
+
+// The doors are open, and the tables of the domains that are in both are there.
+void keep_fixed(const config::Quotas& from, config::Quotas& to) {
+  to.socket = from.socket;
+  to.grpc_listen = from.grpc_listen;
+  to.http_listen = from.http_listen;
+  to.tls = from.tls;
+  to.max_keys = from.max_keys;
+  std::unordered_map<std::string_view, std::optional<std::uint32_t>> max_keys;
+  for (const auto& domain : from.domains) max_keys.emplace(domain.name, domain.max_keys);
+  for (config::QuotaDomain& domain : to.domains) {
+    const auto known = max_keys.find(domain.name);
+    if (known != max_keys.end()) domain.max_keys = known->second;
+  }
+}
 
 // What takes effect only at the next start stays as it was, so that it is still told as pending.
 void keep_fixed(const config::Config& from, config::Config& to) {
@@ -22,13 +39,7 @@ void keep_fixed(const config::Config& from, config::Config& to) {
   to.watch = from.watch;
   to.max_replies = from.max_replies;
   to.pin_dir = from.pin_dir;
-}
-
-std::vector<config::Setting> together(const std::vector<config::Setting>& persistent,
-                                      const std::vector<config::Setting>& transient) {
-  std::vector<config::Setting> all = persistent;
-  for (const config::Setting& setting : transient) config::put_setting(all, setting);
-  return all;
+  keep_fixed(from.quotas, to.quotas);
 }
 
 bool has_same(const std::vector<config::Setting>& a, const std::vector<config::Setting>& b) {
@@ -193,6 +204,7 @@ Result<std::optional<ReloadReport>> LiveManager::reload_if_changed() {
   const auto begin = Clock::now();
   auto source = Source::load(source_.path);
   if (source && reload_status().was_good && source->text == source_.text &&
+      source->rule_files == source_.rule_files &&
       has_same(source->persistent, source_.persistent)) {
     return std::nullopt;
   }
@@ -240,9 +252,8 @@ Result<ReloadReport> LiveManager::unset(const std::string& rule, const std::stri
 // be kept is not put in force. If it cannot be put in force, the file is as before.
 Result<ReloadReport> LiveManager::put_settings(Source next, bool persist) {
   const auto begin = Clock::now();
-  auto config = config::parse(next.text, next.path, together(next.persistent, next.transient));
-  if (!config) return tl::unexpected(config.error());
-  next.config = *std::move(config);
+  auto parsed = next.parse();
+  if (!parsed) return tl::unexpected(parsed.error());
   auto policy = compile(next);
   if (!policy) return tl::unexpected(policy.error());
   const std::string file = config::settings_path(next.path);
@@ -264,9 +275,7 @@ Result<ReloadReport> LiveManager::put_settings(Source next, bool persist) {
 
 Result<Manager::Difference> LiveManager::diff() const {
   const std::lock_guard lock(changes_);
-  auto text = config::read_file(source_.path);
-  if (!text) return tl::unexpected(text.error());
-  auto on_disk = config::parse(*text, source_.path);
+  auto on_disk = config::load(source_.path, {});
   if (!on_disk) return tl::unexpected(on_disk.error());
   return Difference{config::difference(*on_disk, source_.config), source_.persistent,
                     source_.transient};

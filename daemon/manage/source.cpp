@@ -20,8 +20,22 @@ Result<Source> Source::load(const std::string& path) {
   source.persistent = *std::move(settings);
   auto parsed = config::parse(source.text, path, source.persistent);
   if (!parsed) return tl::unexpected(parsed.error());
+  auto rule_files = config::read_rule_files(parsed->quotas);
+  if (!rule_files) return tl::unexpected(rule_files.error());
+  source.rule_files = *std::move(rule_files);
   source.config = *std::move(parsed);
+  auto added = config::add_rule_files(source.rule_files, source.config.quotas);
+  if (!added) return tl::unexpected(added.error());
   return source;
+}
+
+Result<void> Source::parse() {
+  std::vector<config::Setting> all = persistent;
+  for (const config::Setting& setting : transient) config::put_setting(all, setting);
+  auto parsed = config::parse(text, path, all);
+  if (!parsed) return tl::unexpected(parsed.error());
+  config = *std::move(parsed);
+  return config::add_rule_files(rule_files, config.quotas);
 }
 
 }  // namespace headgate::manage

@@ -28,7 +28,12 @@ Result<std::uint64_t> random_seed() {
 
 Account::Account(UniqueFd fd, void* memory, std::size_t bytes, std::size_t sets,
                  std::uint32_t max_keys, std::uint64_t seed)
-    : fd_(std::move(fd)), memory_(memory), bytes_(bytes), table_(memory, sets, max_keys, seed) {}
+    : fd_(std::move(fd)),
+      memory_(memory),
+      bytes_(bytes),
+      table_(memory, sets, max_keys, seed),
+      leases_(reinterpret_cast<shared::Lease*>(table_.slot_array() + table_.slots())),
+      semaphore_(table_.slot_array(), table_.slots(), leases_, Semaphore::kMostLeases) {}
 
 Account::~Account() {
   munmap(memory_, bytes_);
@@ -36,7 +41,7 @@ Account::~Account() {
 
 Result<std::shared_ptr<Account>> Account::create(const std::string& name, std::uint32_t max_keys) {
   const std::size_t sets = TableView::sets_for(max_keys);
-  const std::size_t bytes = shared::bytes_for(sets, 0);
+  const std::size_t bytes = shared::bytes_for(sets, Semaphore::kMostLeases);
   const auto no_memory = [&](int error) {
     Error cause = fail_errno("cannot reserve memory", error).value();
     cause.code = ErrorCode::kUnavailable;
@@ -62,6 +67,49 @@ Result<std::shared_ptr<Account>> Account::create(const std::string& name, std::u
   header->seed.store(*seed, std::memory_order_relaxed);
   header->magic.store(shared::kMagic, std::memory_order_release);
   return std::shared_ptr<Account>(new Account(std::move(fd), memory, bytes, sets, max_keys, *seed));
+}
+
+std::optional<std::size_t> Account::borrow_lease() {
+  const std::lock_guard lock(mutex_);
+  if (!free_leases_.empty()) {
+    const std::size_t lease = free_leases_.back();
+    free_leases_.pop_back();
+    return lease;
+  }
+  if (leases_used_ == Semaphore::kMostLeases) return std::nullopt;
+  return leases_used_++;
+}
+
+void Account::return_lease(std::size_t lease) {
+  const std::lock_guard lock(mutex_);
+  free_leases_.push_back(lease);
+}
+
+std::size_t Account::end_expired(std::uint64_t now_ns) {
+  std::size_t used = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    used = leases_used_;
+  }
+  std::size_t ended = 0;
+  for (std::size_t lease = 0; lease < used; ++lease) {
+    if (semaphore_.has_expired(lease, now_ns) && semaphore_.give(lease)) ++ended;
+  }
+  return ended;
+}
+
+std::unordered_map<std::uint32_t, std::uint64_t> Account::in_flight() const {
+  std::size_t used = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    used = leases_used_;
+  }
+  std::unordered_map<std::uint32_t, std::uint64_t> counts;
+  for (std::size_t lease = 0; lease < used; ++lease) {
+    const auto slot = semaphore_.slot_held_by(lease);
+    if (slot) ++counts[table_.slot_array()[*slot].rule.load(std::memory_order_relaxed)];
+  }
+  return counts;
 }
 
 }  // namespace headgate::quota

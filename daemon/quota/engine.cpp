@@ -12,64 +12,17 @@
 #include "common/ip.h"
 #include "daemon/quota/account.h"
 #include "daemon/quota/compile.h"
-#include "daemon/quota/judge.h"
-#include "daemon/quota/offenders.h"
+#include "daemon/quota/engine_state.h"
+#include "daemon/quota/validate.h"
 
 namespace headgate::quota {
 namespace {
-
-constexpr std::size_t kMaxKeyBytes = 4096;  // of a key or a value
 
 std::uint64_t read_clock(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
          static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-tl::unexpected<Error> bad_request(std::string message) {
-  return fail(ErrorCode::kInvalidArgument, std::move(message));
-}
-
-// Which descriptor is meant, for who has sent several.
-std::string nth(const Request& request, std::size_t i) {
-  return request.descriptors.size() == 1 ? "the descriptor" : "descriptor " + std::to_string(i + 1);
-}
-
-Result<void> check_entries(const Request& request, std::size_t i) {
-  const std::vector<Entry>& entries = request.descriptors[i].entries;
-  if (entries.empty())
-    return bad_request(nth(request, i) + " has no entries; at least one is needed");
-  if (entries.size() > Engine::kMaxEntries) {
-    return bad_request(nth(request, i) + " has " + std::to_string(entries.size()) +
-                       " entries; at most " + std::to_string(Engine::kMaxEntries) + " are taken");
-  }
-  for (const Entry& entry : entries) {
-    if (entry.key.empty()) return bad_request(nth(request, i) + " has an entry without a key");
-    if (entry.key.size() > kMaxKeyBytes || entry.value.size() > kMaxKeyBytes) {
-      return bad_request(nth(request, i) + " has an entry longer than " +
-                         std::to_string(kMaxKeyBytes) + " bytes");
-    }
-  }
-  return {};
-}
-
-Result<void> check_request(const Request& request) {
-  if (request.domain.empty()) return bad_request("the request names no domain");
-  if (request.descriptors.empty()) return bad_request("the request has no descriptors");
-  if (request.descriptors.size() > Engine::kMaxDescriptors) {
-    return bad_request("the request has " + std::to_string(request.descriptors.size()) +
-                       " descriptors; at most " + std::to_string(Engine::kMaxDescriptors) +
-                       " are taken");
-  }
-  for (std::size_t i = 0; i < request.descriptors.size(); ++i) {
-    if (auto good = check_entries(request, i); !good) return good;
-    const auto& limit = request.descriptors[i].limit;
-    if (limit && length_of(limit->unit).count() == 0) {
-      return bad_request(nth(request, i) + " has a limit without a unit");
-    }
-  }
-  return {};
 }
 
 const Limit* limit_for(const Domain& domain, const Descriptor& descriptor, Decision& decision) {
@@ -125,29 +78,6 @@ std::optional<IpAddress> address_in(const Descriptor& descriptor) {
 
 }  // namespace
 
-struct Engine::State {
-  Clock clock;
-  std::atomic<std::shared_ptr<const Policy>> policy;
-  Offenders offenders;
-  std::function<void(const Offence&)> on_offence;
-
-  Judged judge_one(const Domain& domain, const Request& request, std::size_t i, const Limit& limit,
-                   const Moment& now, Counting counting) const;
-  void judge_each(const Domain& domain, const Request& request, Decision& decision,
-                  const Moment& now);
-  void judge_together(const Domain& domain, const Request& request, Decision& decision,
-                      const Moment& now);
-  void settle(const Domain& domain, const Descriptor& descriptor, std::uint64_t hits,
-              const Judged& judged, Verdict& verdict, const Moment& now);
-};
-
-namespace {
-
-std::uint64_t hits_of(const Request& request, std::size_t i) {
-  return request.descriptors[i].hits.value_or(request.hits);
-}
-
-// What the judge has found, for the limit that the verdict has already.
 void take_over(Verdict& verdict, const Verdict& from) {
   const Limit* const limit = verdict.limit;
   verdict = from;
@@ -155,8 +85,6 @@ void take_over(Verdict& verdict, const Verdict& from) {
   verdict.would_be_over = from.is_over;
   if (limit->shadow_mode || limit->quota_mode) verdict.is_over = false;
 }
-
-}  // namespace
 
 Judged Engine::State::judge_one(const Domain& domain, const Request& request, std::size_t i,
                                 const Limit& limit, const Moment& now, Counting counting) const {
@@ -192,15 +120,20 @@ void Engine::State::judge_each(const Domain& domain, const Request& request, Dec
 
 // Takes from one limit after the other; if one has no room, gives back what was taken.
 void Engine::State::judge_together(const Domain& domain, const Request& request, Decision& decision,
-                                   const Moment& now) {
+                                   const Moment& now, Lender* lender) {
   std::vector<Judged> taken;
   bool has_room = true;
   for (std::size_t i = 0; i < request.descriptors.size(); ++i) {
     Verdict& verdict = decision.verdicts[i];
     taken.emplace_back();
     if (verdict.limit == nullptr) continue;
-    taken[i] = judge_one(domain, request, i, *verdict.limit, now,
-                         has_room ? Counting::kAdmitted : Counting::kNone);
+    if (has_room && lender != nullptr && is_concurrency(*verdict.limit)) {
+      const std::vector<Entry>& entries = request.descriptors[i].entries;
+      taken[i] = lender->lend(*verdict.limit, entries, now);
+    } else {
+      taken[i] = judge_one(domain, request, i, *verdict.limit, now,
+                           has_room ? Counting::kAdmitted : Counting::kNone);
+    }
     take_over(verdict, taken[i].verdict);
     has_room = has_room && !verdict.is_over;
   }
@@ -246,72 +179,60 @@ std::shared_ptr<const Policy> Engine::policy() const {
   return state_->policy.load();
 }
 
-Result<Decision> Engine::check(const Request& request) {
-  if (auto good = check_request(request); !good) return tl::unexpected(good.error());
-  Decision decision;
-  decision.policy = policy();
+// Empty without a domain of that name.
+const Domain* Engine::State::begin(const Request& request, Decision& decision) const {
+  decision.policy = policy.load();
   decision.verdicts.resize(request.descriptors.size());
   const auto found = decision.policy->domains.find(std::string(request.domain));
-  if (found == decision.policy->domains.end()) return decision;
-  const Domain& domain = found->second;
+  if (found == decision.policy->domains.end()) return nullptr;
   for (std::size_t i = 0; i < request.descriptors.size(); ++i) {
-    decision.verdicts[i].limit = limit_for(domain, request.descriptors[i], decision);
+    decision.verdicts[i].limit = limit_for(found->second, request.descriptors[i], decision);
   }
   drop_replaced(decision.verdicts);
-  const Moment now{state_->clock.wall_ns(), state_->clock.steady_ns()};
-  if (domain.check_all_then_commit) {
-    state_->judge_together(domain, request, decision, now);
-  } else {
-    state_->judge_each(domain, request, decision, now);
-  }
+  return &found->second;
+}
+
+void Engine::State::end(Decision& decision) {
   decision.is_over = std::any_of(decision.verdicts.begin(), decision.verdicts.end(),
                                  [](const Verdict& verdict) { return verdict.is_over; });
+}
+
+Result<Decision> Engine::check(const Request& request) {
+  if (auto good = validate(request); !good) return tl::unexpected(good.error());
+  Decision decision;
+  const Domain* const domain = state_->begin(request, decision);
+  if (domain == nullptr) return decision;
+  const Moment now = state_->now();
+  if (domain->check_all_then_commit) {
+    state_->judge_together(*domain, request, decision, now, nullptr);
+  } else {
+    state_->judge_each(*domain, request, decision, now);
+  }
+  State::end(decision);
   return decision;
 }
 
-Result<std::vector<KeyUse>> Engine::top(const std::string& domain_name, std::size_t count) const {
-  const auto now = policy();
-  const auto found = now->domains.find(domain_name);
-  if (found == now->domains.end()) {
-    return fail(ErrorCode::kNotFound, "there is no quota domain '" + domain_name + "'");
-  }
-  std::unordered_map<std::uint32_t, const Limit*> limits;
-  for (const auto& limit : found->second.limits) {
-    limits[static_cast<std::uint32_t>(limit->identity)] = limit.get();
-  }
-  const TableView& table = found->second.account->table();
-  const auto read = [](const auto& word) { return word.load(std::memory_order_relaxed); };
-  std::vector<KeyUse> uses;
-  for (std::size_t number = 0; number < table.slots(); ++number) {
-    const shared::Slot* const slot = table.slot_in_use(number);
-    if (slot == nullptr) continue;
-    const auto limit = limits.find(read(slot->rule));
-    KeyUse use;
-    use.rule = limit != limits.end() ? limit->second->name : "override";
-    for (const auto& byte : slot->label) {
-      const char c = read(byte);
-      if (c == '\0') break;
-      use.label += c;
-    }
-    use.hits = read(slot->hits);
-    use.refused = read(slot->refused);
-    use.in_flight = Semaphore::count_of(read(slot->in_flight));
-    uses.push_back(std::move(use));
-  }
-  const std::size_t kept = std::min(count, uses.size());
-  std::partial_sort(uses.begin(), uses.begin() + static_cast<std::ptrdiff_t>(kept), uses.end(),
-                    [](const KeyUse& a, const KeyUse& b) { return a.hits > b.hits; });
-  uses.resize(kept);
-  return uses;
-}
-
-Engine::KeyCount Engine::keys(const Domain& domain) {
-  const TableView& table = domain.account->table();
-  return {table.keys(), table.evicted(), table.max_keys()};
+Result<Engine::Acquired> Engine::acquire(const Request& request,
+                                         std::optional<std::chrono::milliseconds> ttl) {
+  if (auto good = validate(request); !good) return tl::unexpected(good.error());
+  Acquired acquired;
+  const Domain* const domain = state_->begin(request, acquired.decision);
+  if (domain == nullptr) return acquired;
+  const Moment now = state_->now();
+  Lender lender(domain->account, ttl, Permit(state_->clock.steady_ns, now.steady_ns));
+  state_->judge_together(*domain, request, acquired.decision, now, &lender);
+  State::end(acquired.decision);
+  if (!acquired.decision.is_over) acquired.permit = lender.take_permit();
+  return acquired;
 }
 
 void Engine::tick() {
-  for (const auto& [name, domain] : policy()->domains) domain.account->table().recount();
+  const Moment now = state_->now();
+  for (const auto& [name, domain] : policy()->domains) {
+    domain.account->end_expired(now.steady_ns);
+    domain.account->adaptive().prune();
+    domain.account->table().recount();
+  }
 }
 
 }  // namespace headgate::quota

@@ -12,6 +12,7 @@
 
 #include "common/ip.h"
 #include "common/result.h"
+#include "daemon/quota/permit.h"
 #include "daemon/quota/policy.h"
 #include "daemon/quota/request.h"
 
@@ -69,6 +70,16 @@ class Engine {
   Result<Decision> check(const Request& request);
   static constexpr std::size_t kMaxDescriptors = 1000;
   static constexpr std::size_t kMaxEntries = 32;  // of one descriptor
+
+  // Judges and counts, and takes a permit of each limit of concurrency that a descriptor has; all
+  // or none, whatever the domain says. The permit is held until `permit` ends, or for `ttl` (none:
+  // as the rule says). Errors as of check().
+  struct Acquired {
+    Decision decision;
+    Permit permit;  // holds nothing if the decision is that it is over, or nothing limits it so
+  };
+  Result<Acquired> acquire(const Request& request,
+                           std::optional<std::chrono::milliseconds> ttl = std::nullopt);
 
   // What is in force; never null.
   std::shared_ptr<const Policy> policy() const;

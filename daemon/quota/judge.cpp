@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <limits>
 
+#include "quota/auto_limit.h"
 #include "quota/fixed_window.h"
 #include "quota/gcra.h"
+#include "quota/gradient2_limit.h"
 #include "quota/key.h"
 #include "quota/semaphore.h"
 
@@ -97,29 +99,15 @@ Judged judge_rate(const Algorithm& algorithm, shared::Word* state, std::uint64_t
   }
 }
 
-// Who asks only whether there would be room: a lease is had by Acquire.
-Verdict look_at_semaphore(const config::QuotaLimit& settings, const shared::Slot* slot) {
-  const std::uint32_t taken =
-      slot != nullptr ? Semaphore::count_of(slot->in_flight.load(std::memory_order_acquire)) : 0;
-  Verdict verdict;
-  verdict.is_over = taken >= settings.requests;
-  verdict.remaining = settings.requests - std::min(taken, settings.requests);
-  return verdict;
+std::uint32_t permits_in_use(const shared::Slot* slot) {
+  if (slot == nullptr) return 0;
+  return Semaphore::count_of(slot->in_flight.load(std::memory_order_acquire));
 }
 
-void note(shared::Slot& slot, Verdict& verdict, const Moment& now) {
-  TableView::touch(slot, now.steady_ns);
-  slot.hits.fetch_add(1, std::memory_order_relaxed);
-  if (!verdict.is_over) {
-    if (slot.streak.load(std::memory_order_relaxed) != 0) {
-      slot.streak.store(0, std::memory_order_relaxed);
-    }
-    return;
-  }
-  slot.refused.fetch_add(1, std::memory_order_relaxed);
-  const std::uint32_t streak = slot.streak.fetch_add(1, std::memory_order_relaxed);
-  if (verdict.retry_after == Verdict::kNever) return;
-  verdict.retry_after *= 1 << std::min(streak / kPatience, kMostDoublings);
+std::uint32_t initial_permits(const config::QuotaLimit& settings) {
+  const std::uint32_t initial =
+      settings.algorithm == QuotaAlgorithm::kAuto ? AutoLimit::kInitial : Gradient2Limit::kInitial;
+  return std::clamp(initial, settings.floor, settings.ceiling);
 }
 
 }  // namespace
@@ -161,7 +149,9 @@ Judged judge(const Limit& limit, TableView& table, const Key& key, std::uint64_t
     case QuotaAlgorithm::kConcurrency:
     case QuotaAlgorithm::kAuto:
     case QuotaAlgorithm::kGradient2:
-      judged.verdict = look_at_semaphore(limit.settings, place.slot);
+      // Who asks so wants to know whether there is room; a permit is had by acquire().
+      judged.verdict =
+          verdict_on(permits_in_use(place.slot), permits_of(limit.settings, place.slot));
       break;
   }
   judged.has_no_room = !place && !looks_only;
@@ -169,6 +159,46 @@ Judged judge(const Limit& limit, TableView& table, const Key& key, std::uint64_t
   judged.place = place;
   note(*place.slot, judged.verdict, now);
   return judged;
+}
+
+void note(shared::Slot& slot, Verdict& verdict, const Moment& now) {
+  TableView::touch(slot, now.steady_ns);
+  slot.hits.fetch_add(1, std::memory_order_relaxed);
+  if (!verdict.is_over) {
+    if (slot.streak.load(std::memory_order_relaxed) != 0) {
+      slot.streak.store(0, std::memory_order_relaxed);
+    }
+    return;
+  }
+  slot.refused.fetch_add(1, std::memory_order_relaxed);
+  const std::uint32_t streak = slot.streak.fetch_add(1, std::memory_order_relaxed);
+  if (verdict.retry_after == Verdict::kNever) return;
+  verdict.retry_after *= 1 << std::min(streak / kPatience, kMostDoublings);
+}
+
+bool is_concurrency(const Limit& limit) {
+  return !limit.settings.is_unlimited && limit.settings.algorithm >= QuotaAlgorithm::kConcurrency;
+}
+
+bool is_adaptive(const config::QuotaLimit& settings) {
+  return settings.algorithm == QuotaAlgorithm::kAuto ||
+         settings.algorithm == QuotaAlgorithm::kGradient2;
+}
+
+// Any process may have written the slot: it is kept in its bounds here.
+std::uint32_t permits_of(const config::QuotaLimit& settings, const shared::Slot* slot) {
+  if (settings.algorithm == QuotaAlgorithm::kConcurrency) return settings.requests;
+  const std::uint64_t said = slot != nullptr ? slot->state.load(std::memory_order_relaxed) : 0;
+  if (said == 0) return initial_permits(settings);
+  return static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(said, settings.floor, settings.ceiling));
+}
+
+Verdict verdict_on(std::uint32_t taken, std::uint32_t permits) {
+  Verdict verdict;
+  verdict.is_over = taken >= permits;
+  verdict.remaining = permits - std::min(taken, permits);
+  return verdict;
 }
 
 void refund(const Limit& limit, const Judged& judged, std::uint64_t hits) {

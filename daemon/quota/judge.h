@@ -37,6 +37,16 @@ struct Judged {
 Judged judge(const Limit& limit, TableView& table, const Key& key, std::uint64_t hits,
              const Moment& now, Counting counting);
 
+// Is it a limit of requests at once, not of requests in a time?
+bool is_concurrency(const Limit& limit);
+bool is_adaptive(const config::QuotaLimit& settings);
+// How many at once, as of now: an adaptive limit has it in its slot.
+std::uint32_t permits_of(const config::QuotaLimit& settings, const shared::Slot* slot);
+// That `taken` permits of so many are in use.
+Verdict verdict_on(std::uint32_t taken, std::uint32_t permits);
+// Notes in the slot that its key was asked for; makes whoever insists wait longer.
+void note(shared::Slot& slot, Verdict& verdict, const Moment& now);
+
 // Takes back what `judged` has counted.
 void refund(const Limit& limit, const Judged& judged, std::uint64_t hits);
 

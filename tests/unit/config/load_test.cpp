@@ -49,6 +49,17 @@ TEST_F(LoadTest, ReadsAFileAndNamesItInErrors) {
                ":1:8: 'rules' is '5'; a list of '- name: …' items, or [] for none, would be right");
 }
 
+TEST(Load, TakesEveryExample) {
+  const std::filesystem::path example = HEADGATE_EXAMPLE_CONFIG;
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(example.parent_path())) {
+    const Result<Config> config = load(entry.path());
+    EXPECT_TRUE(config.has_value()) << config.error().message;
+    ++count;
+  }
+  EXPECT_GE(count, 2);
+}
+
 TEST_F(LoadTest, FollowsASymbolicLink) {
   const std::string link = directory_ + "/link.yaml";
   std::filesystem::create_symlink(write("good.yaml", "rules: []\n"), link);

@@ -43,6 +43,30 @@ TEST(WholeNumber, RefusesEveryOtherNotation) {
   }
 }
 
+TEST(Decimal, IsReadAndWritten) {
+  struct Good {
+    std::string text;
+    double number;
+    std::string again;
+  };
+  const Good cases[] = {{"0", 0, "0"},
+                        {"5", 5, "5"},
+                        {"0.5", 0.5, "0.5"},
+                        {"12.250", 12.25, "12.25"},
+                        {"0.1", 0.1, "0.1"},
+                        {"1000000000000", 1e12, "1000000000000"},
+                        {"0.000001", 1e-6, "0.000001"}};
+  for (const Good& c : cases) {
+    EXPECT_EQ(parse_decimal(c.text), c.number) << c.text;
+    EXPECT_EQ(format_decimal(c.number), c.again);
+  }
+  for (const std::string text :
+       {"", ".5", "5.", "05", "-1", "+1", "1e3", "1.5e3", "1_0", "1,5", "1.-5", "0x1", "inf", "nan",
+        "1.5 ", "1234567890123456", "0.1234567890123456"}) {
+    EXPECT_EQ(parse_decimal(text), std::nullopt) << text;
+  }
+}
+
 TEST(Duration, ReadsANumberAndItsUnit) {
   EXPECT_EQ(parse_duration("0s"), 0ms);
   EXPECT_EQ(parse_duration("500ms"), 500ms);

@@ -13,7 +13,7 @@ namespace {
 const std::string kKeys =
     "nown keys: defaults, rules, clients, tables, metrics, control, replies, reload, cgroup, "
     "netns, "
-    "share_across_netns, xdp, pin_dir, on_stop";
+    "share_across_netns, xdp, quotas, pin_dir, on_stop";
 const std::string kRuleKeys =
     "nown keys: name, listen, connections, new_connections, penalty, overrides, client_prefix, "
     "network_prefix, mode, handshake_timeout, count_half_open, on_limit, reply, on_table_full";

@@ -43,6 +43,8 @@ struct Level {
 
 const std::string kRule = "rules: [{ name: web, listen: 443, ";
 const std::string kOverride = kRule + "overrides: [{ clients: 10.0.0.0/8, ";
+const std::string kDomain = "rules: [], quotas: { domains: [{ domain: api, ";
+const std::string kDescriptor = kDomain + "descriptors: [{ key: a, ";
 const std::string kWideClient = "client_prefix: { ipv4: 32, ipv6: 128 }, ";
 
 // By JSON pointer. A level that is missing here fails the test below.
@@ -56,6 +58,28 @@ const std::map<std::string, Level> kLevels = {
     {"/properties/reload", {"rules: [], reload: { ", " }", {}}},
     {"/properties/xdp", {"rules: [], xdp: { ", " }", {}}},
     {"/$defs/xdp_interface", {"rules: [], xdp: { interfaces: [{ ", " }] }", {{"name", "eth0"}}}},
+    {"/properties/quotas", {"rules: [], quotas: { ", " }", {}}},
+    {"/properties/quotas/properties/grpc",
+     {"rules: [], quotas: { grpc: { ", " } }", {{"listen", "'[::1]:1'"}}}},
+    {"/properties/quotas/properties/grpc/properties/tls",
+     {"rules: [], quotas: { grpc: { listen: '[::1]:1', tls: { ",
+      " } } }",
+      {{"certificate", "/c"}, {"key", "/k"}}}},
+    {"/properties/quotas/properties/http",
+     {"rules: [], quotas: { http: { ", " } }", {{"listen", "'[::1]:1'"}}}},
+    {"/$defs/quota_domain", {"rules: [], quotas: { domains: [{ ", " }] }", {{"domain", "api"}}}},
+    {"/$defs/quota_rule",
+     {kDomain + "descriptors: [{ ",
+      " }] }] }",
+      {{"key", "a"}, {"rate_limit", "{ requests: 1, per: 1s }"}}}},
+    {"/$defs/quota_rate_limit",
+     {kDescriptor + "rate_limit: { ", " } }] }] }", {{"requests", "4294967295"}, {"per", "1s"}}}},
+    {"/$defs/quota_concurrency",
+     {kDescriptor + "concurrency: { ", " } }] }] }", {{"algorithm", "auto"}}}},
+    {"/$defs/quota_replaced",
+     {kDescriptor + "concurrency: { limit: 1, replaces: [{ ", " }] } }] }] }", {{"name", "b"}}}},
+    {"/$defs/client_quota",
+     {kDomain + "clients: [{ ", " }] }] }", {{"user", "a"}, {"time_percent", "5"}}}},
     {"/$defs/rule", {"rules: [{ ", " }]", {{"name", "web"}, {"listen", "443"}}}},
     {"/$defs/rule/properties/connections",
      {kRule + "connections: { ", " } }]", {{"total", "1000000000"}}}},
@@ -79,12 +103,26 @@ const std::map<std::string, Level> kLevels = {
      {kRule + "new_connections: { per_client: { ", " } } }]", {{"rate", "5/s"}}}},
 };
 
+// What has to stand beside a key at its level.
+std::map<std::string, std::string> others(const Level& level, const std::string& key,
+                                          const std::string& value) {
+  std::map<std::string, std::string> found = level.others;
+  found.erase(key);
+  // Of two ways to say it, or two things that exclude each other, one.
+  const std::map<std::string, std::string> excluded = {{"requests_per_unit", "requests"},
+                                                       {"unit", "per"},
+                                                       {"limit", "algorithm"},
+                                                       {"concurrency", "rate_limit"}};
+  if (excluded.contains(key)) found.erase(excluded.at(key));
+  const bool is_of_concurrency = key == "algorithm" && found.empty();
+  if (is_of_concurrency && (value.empty() || value == "\"fixed\"")) found["limit"] = "1";
+  return found;
+}
+
 // A configuration with this key and value at a level; without the key if the value is empty.
 std::string document(const Level& level, const std::string& key, const std::string& value) {
   std::string body;
-  for (const auto& [other, text] : level.others) {
-    if (other != key) body += other + ": " + text + ", ";
-  }
+  for (const auto& [other, text] : others(level, key, value)) body += other + ": " + text + ", ";
   if (!value.empty()) body += key + ": " + value + ", ";
   // A reply needs its partner, and an exempt override has no limits.
   if (key == "reply" && !value.empty()) body += "on_limit: reply, ";

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "cases.h"
+#include "daemon/config/rule_files.h"
 
 namespace headgate::config {
 namespace {
@@ -38,6 +39,32 @@ TEST(Warnings, ThereAreNoneWhereAllHasAnEffect) {
   EXPECT_THAT(warned("rules: []"), IsEmpty());
   EXPECT_THAT(warned("rules: [{ name: web, listen: [443/tcp, { unit: a.service }] }]"), IsEmpty());
   EXPECT_THAT(warned("rules: []\nxdp: { interfaces: [eth0] }\n"), IsEmpty());
+}
+
+TEST(Warnings, OfKeysOfARuleFileThatMeanNothingWhereTheyStand) {
+  Config config = parse_good("rules: []");
+  const auto added = add_rule_files({{"r", "domain: api\nunit: day\n"}}, config.quotas);
+  ASSERT_TRUE(added.has_value());
+  EXPECT_THAT(warnings(config, "f"),
+              ElementsAre("r:2:7: 'unit' has no effect where it stands, here as in "
+                          "envoyproxy/ratelimit; the key in the map that it belongs to would be "
+                          "right"));
+}
+
+TEST(Warnings, OfReplacedLimitsThatDoNotExist) {
+  EXPECT_THAT(
+      warned(R"(rules: []
+quotas:
+  domains:
+    - domain: api
+      descriptors:
+        - key: a
+          descriptors:
+            - { key: b, rate_limit: { requests: 1, per: 1s, name: b, replaces: [{ name: c }, { name: d }] } }
+        - { key: c, rate_limit: { requests: 1, per: 1s, name: c } }
+    - { domain: other, descriptors: [{ key: d, rate_limit: { unlimited: true, name: d } }] }
+)"),
+      ElementsAre("f:8:15: 'replaces' names 'd', but no limit of domain 'api' has that name"));
 }
 
 }  // namespace

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <variant>
+
+#include "daemon/config/quota.h"
+#include "quota/auto_limit.h"
+#include "quota/gradient2_limit.h"
+#include "quota/table.h"
+
+namespace headgate::quota {
+
+// The adaptive limits of one account's keys: learns from requests that have ended, and writes what
+// it has learnt into the key's slot, where everybody reads it (permits_of). Thread-safe.
+class AdaptiveLimits {
+ public:
+  // `table` outlives it.
+  explicit AdaptiveLimits(TableView& table) : table_(table) {}
+
+  // A request of this key has ended. `settings` say the algorithm and its bounds; where they have
+  // changed it begins anew.
+  void add(const Fingerprint& key, const config::QuotaLimit& settings, const LimitSample& sample);
+
+  // Forgets keys that are not in the table any more.
+  void prune();
+
+ private:
+  using Key = std::pair<std::uint64_t, std::uint64_t>;
+  struct Learner {
+    config::QuotaLimit settings;
+    std::variant<AutoLimit, Gradient2Limit> algorithm;
+    std::uint32_t published = 0;
+  };
+  static Learner begin(const Fingerprint& key, const config::QuotaLimit& settings);
+
+  TableView& table_;
+  std::mutex mutex_;
+  std::map<Key, Learner> learners_;
+};
+
+}  // namespace headgate::quota

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/quota/validate.h"
+
+#include <string>
+#include <utility>
+
+#include "daemon/quota/compile.h"
+#include "daemon/quota/engine.h"
+
+namespace headgate::quota {
+namespace {
+
+constexpr std::size_t kMaxKeyBytes = 4096;  // of a key or a value
+
+tl::unexpected<Error> bad_request(std::string message) {
+  return fail(ErrorCode::kInvalidArgument, std::move(message));
+}
+
+// Which descriptor is meant, for who has sent several.
+std::string nth(const Request& request, std::size_t i) {
+  return request.descriptors.size() == 1 ? "the descriptor" : "descriptor " + std::to_string(i + 1);
+}
+
+Result<void> check_entries(const Request& request, std::size_t i) {
+  const std::vector<Entry>& entries = request.descriptors[i].entries;
+  if (entries.empty())
+    return bad_request(nth(request, i) + " has no entries; at least one is needed");
+  if (entries.size() > Engine::kMaxEntries) {
+    return bad_request(nth(request, i) + " has " + std::to_string(entries.size()) +
+                       " entries; at most " + std::to_string(Engine::kMaxEntries) + " are taken");
+  }
+  for (const Entry& entry : entries) {
+    if (entry.key.empty()) return bad_request(nth(request, i) + " has an entry without a key");
+    if (entry.key.size() > kMaxKeyBytes || entry.value.size() > kMaxKeyBytes) {
+      return bad_request(nth(request, i) + " has an entry longer than " +
+                         std::to_string(kMaxKeyBytes) + " bytes");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> validate(const Request& request) {
+  if (request.domain.empty()) return bad_request("the request names no domain");
+  if (request.descriptors.empty()) return bad_request("the request has no descriptors");
+  if (request.descriptors.size() > Engine::kMaxDescriptors) {
+    return bad_request("the request has " + std::to_string(request.descriptors.size()) +
+                       " descriptors; at most " + std::to_string(Engine::kMaxDescriptors) +
+                       " are taken");
+  }
+  for (std::size_t i = 0; i < request.descriptors.size(); ++i) {
+    if (auto good = check_entries(request, i); !good) return good;
+    const auto& limit = request.descriptors[i].limit;
+    if (limit && length_of(limit->unit).count() == 0) {
+      return bad_request(nth(request, i) + " has a limit without a unit");
+    }
+  }
+  return {};
+}
+
+}  // namespace headgate::quota
