@@ -38,8 +38,8 @@ Result<void> Doors::prepare(const config::Quotas& quotas) {
   if (quotas.tls) {
     if (auto tls = tls_credentials(*quotas.tls); !tls) return tl::unexpected(tls.error());
   }
-  if (auto grpc = probe(quotas.grpc_listen, "quotas.grpc_listen"); !grpc) return grpc;
-  if (auto http = probe(quotas.http_listen, "quotas.http_listen"); !http) return http;
+  if (auto grpc = probe(quotas.grpc_listen, "quotas.grpc.listen"); !grpc) return grpc;
+  if (auto http = probe(quotas.http_listen, "quotas.http.listen"); !http) return http;
   return rpc::prepare_socket_path(quotas.socket, "quotas.socket");
 }
 

@@ -78,7 +78,7 @@ Result<GrpcServer> GrpcServer::start(const config::Quotas& quotas, quota::Engine
   state->server = rpc::start(builder);
   if (!state->server) {
     return fail(ErrorCode::kUnavailable,
-                "cannot serve quotas on " + where + "; see quotas.socket and quotas.grpc_listen");
+                "cannot serve quotas on " + where + "; see quotas.socket and quotas.grpc.listen");
   }
   auto* const health = state->server->GetHealthCheckService();
   using Rls = envoy::service::ratelimit::v3::RateLimitService;

@@ -94,7 +94,7 @@ Result<HttpServer> HttpServer::start(const std::string& address, quota::Engine& 
   if (!at) return fail(address, at.error());
   auto listener = listen_on(*at, kBacklog);
   if (!listener) {
-    return fail("cannot serve quotas on " + address + "; see quotas.http_listen", listener.error());
+    return fail("cannot serve quotas on " + address + "; see quotas.http.listen", listener.error());
   }
   auto state = std::make_unique<State>(engine, latency);
   state->port = TcpAddress::of(listener->get()).port();

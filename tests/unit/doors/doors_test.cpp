@@ -60,9 +60,9 @@ TEST_F(Opening, ATakenPortIsSaid) {
     EXPECT_EQ(Doors::open(other, engine).has_value(), false);
     return error;
   };
-  EXPECT_NE(try_port(&config::Quotas::grpc_listen, doors->grpc_port()).find("quotas.grpc_listen"),
+  EXPECT_NE(try_port(&config::Quotas::grpc_listen, doors->grpc_port()).find("quotas.grpc.listen"),
             std::string::npos);
-  EXPECT_NE(try_port(&config::Quotas::http_listen, doors->http_port()).find("quotas.http_listen"),
+  EXPECT_NE(try_port(&config::Quotas::http_listen, doors->http_port()).find("quotas.http.listen"),
             std::string::npos);
 }
 
