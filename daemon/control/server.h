@@ -26,9 +26,7 @@ struct Identity {
   std::function<std::vector<std::string>()> namespaces = {};
 };
 
-// Makes `path` free to serve on, with its directory. Takes over a socket file that nobody listens
-// on; one that somebody serves is an error, and so is a file of another kind. Call it before
-// anything is enforced.
+// Makes `path` free to serve on (rpc::prepare_socket_path). Call it before anything is enforced.
 Result<void> prepare_socket_path(const std::string& path);
 
 // The control API (proto/headgate/control/v1) on a Unix socket of mode 0660. Serves on threads of

@@ -20,11 +20,14 @@ list_packages() {
   done <"$root/scripts/packages" | sort -u
 }
 
-# The packages among "$@" that are not installed.
+# The packages among "$@" that are neither installed nor provided by one that is: another vendor's
+# nodejs, say, which brings npm, conflicts with Debian's npm.
 missing_packages() {
-  local name
+  local name installed
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
+    sed -n 's/^installed //p' | tr ',' '\n' | sed 's/(.*//; s/ //g')
   for name; do
-    [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || echo "$name"
+    grep -qxF -- "$name" <<<"$installed" || echo "$name"
   done
 }
 

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <envoy/service/ratelimit/v3/rls.grpc.pb.h>
+#include <headgate/quota/v1/quota.grpc.pb.h>
+
+#include "daemon/doors/latency.h"
+#include "daemon/quota/engine.h"
+
+// The gRPC services of the door. A check takes microseconds and no lock, so it is answered at once,
+// on gRPC's own thread. The engine and the latency outlive them.
+namespace headgate::doors {
+
+class RateLimitService final
+    : public envoy::service::ratelimit::v3::RateLimitService::CallbackService {
+ public:
+  RateLimitService(quota::Engine& engine, Latency& latency) : engine_(engine), latency_(latency) {}
+
+ private:
+  grpc::ServerUnaryReactor* ShouldRateLimit(
+      grpc::CallbackServerContext* context,
+      const envoy::service::ratelimit::v3::RateLimitRequest* request,
+      envoy::service::ratelimit::v3::RateLimitResponse* response) override;
+
+  quota::Engine& engine_;
+  Latency& latency_;
+};
+
+class QuotaService final : public headgate::quota::v1::QuotaService::CallbackService {
+ public:
+  QuotaService(quota::Engine& engine, Latency& latency) : engine_(engine), latency_(latency) {}
+
+ private:
+  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
+                                  const headgate::quota::v1::CheckRequest* request,
+                                  headgate::quota::v1::CheckResponse* response) override;
+
+  quota::Engine& engine_;
+  Latency& latency_;
+};
+
+}  // namespace headgate::doors
