@@ -110,9 +110,9 @@ class Served : public testing::Test {
  protected:
   Served() {
     quotas = quotas_in(directory.path());
-    if (const auto done = engine.put_in_force(quotas); !done) {
-      throw std::runtime_error(done.error().to_string());
-    }
+    auto policy = engine.prepare(quotas);
+    if (!policy) throw std::runtime_error(policy.error().to_string());
+    engine.put_in_force(*std::move(policy));
     open();
   }
 
