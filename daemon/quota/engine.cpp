@@ -18,6 +18,8 @@
 namespace headgate::quota {
 namespace {
 
+constexpr std::uint64_t kTicksBetweenRecounts = 60;
+
 std::uint64_t read_clock(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
@@ -228,11 +230,13 @@ Result<Engine::Acquired> Engine::acquire(const Request& request,
 }
 
 void Engine::tick() {
+  // Which reads all of the table.
+  const bool is_recount_due = ++state_->ticks % kTicksBetweenRecounts == 0;
   const Moment now = state_->now();
   for (const auto& [name, domain] : policy()->domains) {
     domain.account->end_expired(now.steady_ns);
     domain.account->adaptive().prune();
-    domain.account->table().recount();
+    if (is_recount_due) domain.account->table().recount();
   }
 }
 
