@@ -175,6 +175,7 @@ Result<std::shared_ptr<const Policy>> Engine::prepare(const config::Quotas& quot
 }
 
 void Engine::put_in_force(std::shared_ptr<const Policy> policy) {
+  for (const auto& [name, domain] : policy->domains) domain.usage->put_in_force(domain.clients);
   state_->policy.store(std::move(policy));
 }
 
@@ -213,6 +214,14 @@ Result<Decision> Engine::check(const Request& request) {
   }
   State::end(decision);
   return decision;
+}
+
+Result<Throttle> Engine::report(std::string_view domain, const UsageReport& report) {
+  if (auto good = validate(domain, report); !good) return tl::unexpected(good.error());
+  const auto now = policy();
+  const auto found = now->domains.find(std::string(domain));
+  if (found == now->domains.end()) return Throttle{};
+  return found->second.usage->report(report, state_->clock.steady_ns());
 }
 
 Result<Engine::Acquired> Engine::acquire(const Request& request,

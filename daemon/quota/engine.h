@@ -84,6 +84,11 @@ class Engine {
   Result<Acquired> acquire(const Request& request,
                            std::optional<std::chrono::milliseconds> ttl = std::nullopt);
 
+  // Counts what a client has used, or asks (all zero), and says how long it is to be silent. Errors
+  // are kInvalidArgument: no domain, neither user nor client, an empty or endless name, a negative
+  // time.
+  Result<Throttle> report(std::string_view domain, const UsageReport& report);
+
   // What is in force; never null.
   std::shared_ptr<const Policy> policy() const;
 
