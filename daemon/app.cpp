@@ -26,6 +26,8 @@
 #include "daemon/manage/live_manager.h"
 #include "daemon/metrics_server.h"
 #include "daemon/observe/metrics.h"
+#include "daemon/observe/quota_metrics.h"
+#include "daemon/quota_doors.h"
 #include "daemon/runtime/directory_watch.h"
 #include "daemon/runtime/event_loop.h"
 #include "daemon/runtime/privileges.h"
@@ -135,6 +137,7 @@ Result<Ground> prepare(const config::Config& config, const std::string& config_f
   if (auto prepared = control::prepare_socket_path(config.control_socket); !prepared) {
     return tl::unexpected(prepared.error());
   }
+  if (auto doors = QuotaDoors::prepare(config); !doors) return tl::unexpected(doors.error());
   // Its threads must not have the privileges that are given up later, so it is opened after that.
   if (config.metrics_listen) {
     auto free = MetricsServer::probe(*config.metrics_listen);
@@ -209,8 +212,16 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
     metrics = std::move(*opened);
     metrics->add(std::make_shared<observe::MetricsPage>([&manager] { return manager.snapshot(); },
                                                         kVersion));
+    metrics->add(std::make_shared<observe::QuotaPage>(manager.quotas()));
   }
-  manager.on_change([&] { log_failure(service->status(status_line(manager))); });
+  QuotaDoors doors(manager, metrics.get());
+  if (auto opened = doors.follow(); !opened) return give_up(manager, opened.error());
+  manager.on_change([&] {
+    log_failure(service->status(status_line(manager)));
+    if (auto opened = doors.follow(); !opened) {
+      spdlog::error("cannot open the doors for quotas: {}", opened.error().to_string());
+    }
+  });
   const std::string netns = config::to_string(config.netns);
   const std::string& cgroup = ground->cgroup->path;
   const auto name_namespaces = [&manager] { return names_of(manager.limiter().namespaces()); };
@@ -221,13 +232,15 @@ Result<void> run_daemon(const runtime::Signals& signals, manage::Source source) 
   if (!server) return give_up(manager, server.error());
   ground->former_pins.remove();
 
-  spdlog::info("ready: headgated {} enforces {} on cgroup {}, netns {}; metrics {}, control {}",
+  spdlog::info("ready: headgated {} enforces {} on cgroup {}, netns {}; metrics {}, control {}, {}",
                kVersion, count_of_rules(config.rules.size()), cgroup, netns,
-               config.metrics_listen.value_or("off"), config.control_socket);
+               config.metrics_listen.value_or("off"), config.control_socket,
+               describe_doors(config.quotas));
   log_failure(service->ready(status_line(manager)));
   const auto stopped_by = run_loop(signals, manager, *service, ground->watch);
   log_failure(service->stopping("stopping"));
-  // The page and the followers ask the manager: none of them may do so when it goes.
+  // The doors, the page and the followers ask the manager: none of them may do so when it goes.
+  doors.close();
   metrics.reset();
   manager.events().close();
   if (!stopped_by) return tl::unexpected(stopped_by.error());

@@ -86,6 +86,7 @@ void Worker::work(bool is_reload, bool is_look) {
 
 void Worker::look_after_host() {
   manager_.follow_host();
+  manager_.quotas().tick();
   if (Clock::now() < next_check_) return;
   manager_.check_counts();
   next_check_ = Clock::now() + kBetweenChecks;

@@ -12,7 +12,8 @@ namespace headgate {
 
 // What takes its time, on a thread of its own, so that connections beyond a limit are closed
 // meanwhile: reloads (of what is asked for while one is under way, one more is done), following
-// namespaces and groups that come and go, and comparing the counters with the open sockets.
+// namespaces and groups that come and go, ending leases of quotas, and comparing the counters with
+// the open sockets.
 class Worker {
  public:
   Worker(manage::LiveManager& manager, const runtime::ServiceManager& service);

@@ -3,40 +3,14 @@
 
 #include <utility>
 
+#include "daemon/observe/family.h"
+
 namespace headgate::observe {
 namespace {
 
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-
-using Labels = std::vector<ClientMetric::Label>;
-
-// One family under construction.
-class Family {
- public:
-  Family(std::string name, std::string help, MetricType type) {
-    family_.name = std::move(name);
-    family_.help = std::move(help);
-    family_.type = type;
-  }
-
-  void add(Labels labels, double value) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    if (family_.type == MetricType::Counter) {
-      metric.counter.value = value;
-    } else {
-      metric.gauge.value = value;
-    }
-    family_.metric.push_back(std::move(metric));
-  }
-
-  MetricFamily take() { return std::move(family_); }
-
- private:
-  MetricFamily family_;
-};
 
 // A family with one value a rule.
 MetricFamily per_rule(const Snapshot& snapshot, std::string name, std::string help, MetricType type,

@@ -85,10 +85,13 @@ Result<Domain> compile_domain(const config::QuotaDomain& from, std::uint32_t def
   domain.check_all_then_commit = from.check_all_then_commit;
   DomainCompiler(domain, former).compile(from.descriptors);
   if (former != nullptr) {
+    domain.usage = former->usage;
     domain.account = former->account;
     return domain;
   }
-  auto account = Account::create(from.name, from.max_keys.value_or(default_max_keys));
+  const std::uint32_t max_keys = from.max_keys.value_or(default_max_keys);
+  domain.usage = std::make_shared<Usage>(max_keys);
+  auto account = Account::create(from.name, max_keys);
   if (!account) return tl::unexpected(account.error());
   domain.account = *std::move(account);
   return domain;

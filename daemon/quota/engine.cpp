@@ -18,6 +18,8 @@
 namespace headgate::quota {
 namespace {
 
+constexpr std::uint64_t kTicksBetweenRecounts = 60;
+
 std::uint64_t read_clock(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
@@ -173,6 +175,7 @@ Result<std::shared_ptr<const Policy>> Engine::prepare(const config::Quotas& quot
 }
 
 void Engine::put_in_force(std::shared_ptr<const Policy> policy) {
+  for (const auto& [name, domain] : policy->domains) domain.usage->put_in_force(domain.clients);
   state_->policy.store(std::move(policy));
 }
 
@@ -213,6 +216,14 @@ Result<Decision> Engine::check(const Request& request) {
   return decision;
 }
 
+Result<Throttle> Engine::report(std::string_view domain, const UsageReport& report) {
+  if (auto good = validate(domain, report); !good) return tl::unexpected(good.error());
+  const auto now = policy();
+  const auto found = now->domains.find(std::string(domain));
+  if (found == now->domains.end()) return Throttle{};
+  return found->second.usage->report(report, state_->clock.steady_ns());
+}
+
 Result<Engine::Acquired> Engine::acquire(const Request& request,
                                          std::optional<std::chrono::milliseconds> ttl) {
   if (auto good = validate(request); !good) return tl::unexpected(good.error());
@@ -228,11 +239,13 @@ Result<Engine::Acquired> Engine::acquire(const Request& request,
 }
 
 void Engine::tick() {
+  // Which reads all of the table.
+  const bool is_recount_due = ++state_->ticks % kTicksBetweenRecounts == 0;
   const Moment now = state_->now();
   for (const auto& [name, domain] : policy()->domains) {
     domain.account->end_expired(now.steady_ns);
     domain.account->adaptive().prune();
-    domain.account->table().recount();
+    if (is_recount_due) domain.account->table().recount();
   }
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,9 +62,9 @@ class Engine {
   explicit Engine(Clock clock = Clock::system());
   ~Engine();
 
-  // Makes ready what put_in_force() takes. What has been counted goes along where a limit's identity
-  // is the same: its domain, and its name or else its path. Errors: kUnavailable, no memory. One
-  // change at a time.
+  // Makes ready what put_in_force() takes. What has been counted goes along where a limit's
+  // identity is the same: its domain, and its name or else its path. Errors: kUnavailable, no
+  // memory. One change at a time.
   Result<std::shared_ptr<const Policy>> prepare(const config::Quotas& quotas) const;
   void put_in_force(std::shared_ptr<const Policy> policy);
 
@@ -83,11 +84,20 @@ class Engine {
   Result<Acquired> acquire(const Request& request,
                            std::optional<std::chrono::milliseconds> ttl = std::nullopt);
 
+  // Counts what a client has used, or asks (all zero), and says how long it is to be silent. Errors
+  // are kInvalidArgument: no domain, neither user nor client, an empty or endless name, a negative
+  // time.
+  Result<Throttle> report(std::string_view domain, const UsageReport& report);
+
   // What is in force; never null.
   std::shared_ptr<const Policy> policy() const;
 
   // The keys of a domain that are asked for most, most first. kNotFound: there is no such domain.
   Result<std::vector<KeyUse>> top(const std::string& domain, std::size_t count) const;
+  // The same of those rules alone that have a series for each key.
+  std::vector<KeyUse> detailed_keys(const Domain& domain, std::size_t count) const;
+  // Permits that are taken, by Limit::name; 0 for limits of concurrency that have none.
+  std::map<std::string, std::uint64_t> in_flight(const Domain& domain) const;
   struct KeyCount {
     std::uint64_t keys = 0;
     std::uint64_t evicted = 0;  // since the domain came
@@ -105,7 +115,8 @@ class Engine {
   // Called by the thread that checks: it must be quick. Set it before the first check.
   void on_offence(std::function<void(const Offence&)> call);
 
-  // Now and then, every few seconds: mends what processes that died have left.
+  // About once a second: ends leases whose end has come, and mends what processes that died have
+  // left. One thread at a time.
   void tick();
 
  private:

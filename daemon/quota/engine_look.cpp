@@ -8,6 +8,57 @@
 #include "quota/semaphore.h"
 
 namespace headgate::quota {
+namespace {
+
+// By what a slot says of its limit.
+std::unordered_map<std::uint32_t, const Limit*> limits_by_slot_rule(const Domain& domain) {
+  std::unordered_map<std::uint32_t, const Limit*> limits;
+  for (const auto& limit : domain.limits) {
+    limits[static_cast<std::uint32_t>(limit->identity)] = limit.get();
+  }
+  return limits;
+}
+
+template <typename Word>
+auto read(const Word& word) {
+  return word.load(std::memory_order_relaxed);
+}
+
+// Whoever maps the memory may have written it, or it was cut in the middle of a character: it goes
+// into messages and metrics, which are text.
+std::string label_of(const shared::Slot& slot) {
+  std::string label;
+  for (const auto& byte : slot.label) {
+    const char c = read(byte);
+    if (c == '\0') break;
+    label += c >= 0x20 && c < 0x7f ? c : '?';
+  }
+  return label;
+}
+
+// Of the limits that `wants` says; null is one that came with a request.
+template <typename Wants>
+std::vector<KeyUse> uses_of(const Domain& domain, std::size_t count, const Wants& wants) {
+  const auto limits = limits_by_slot_rule(domain);
+  const TableView& table = domain.account->table();
+  std::vector<KeyUse> uses;
+  for (std::size_t number = 0; number < table.slots(); ++number) {
+    const shared::Slot* const slot = table.slot_in_use(number);
+    if (slot == nullptr) continue;
+    const auto found = limits.find(read(slot->rule));
+    const Limit* const limit = found != limits.end() ? found->second : nullptr;
+    if (!wants(limit)) continue;
+    uses.push_back({limit != nullptr ? limit->name : "override", label_of(*slot), read(slot->hits),
+                    read(slot->refused), Semaphore::count_of(read(slot->in_flight))});
+  }
+  const std::size_t kept = std::min(count, uses.size());
+  std::partial_sort(uses.begin(), uses.begin() + static_cast<std::ptrdiff_t>(kept), uses.end(),
+                    [](const KeyUse& a, const KeyUse& b) { return a.hits > b.hits; });
+  uses.resize(kept);
+  return uses;
+}
+
+}  // namespace
 
 Result<std::vector<KeyUse>> Engine::top(const std::string& domain_name, std::size_t count) const {
   const auto now = policy();
@@ -15,34 +66,30 @@ Result<std::vector<KeyUse>> Engine::top(const std::string& domain_name, std::siz
   if (found == now->domains.end()) {
     return fail(ErrorCode::kNotFound, "there is no quota domain '" + domain_name + "'");
   }
-  std::unordered_map<std::uint32_t, const Limit*> limits;
-  for (const auto& limit : found->second.limits) {
-    limits[static_cast<std::uint32_t>(limit->identity)] = limit.get();
+  return uses_of(found->second, count, [](const Limit*) { return true; });
+}
+
+std::vector<KeyUse> Engine::detailed_keys(const Domain& domain, std::size_t count) const {
+  const auto wants = [](const Limit* limit) {
+    return limit != nullptr && (limit->detailed_metric || limit->value_to_metric);
+  };
+  const bool is_wanted = std::any_of(domain.limits.begin(), domain.limits.end(),
+                                     [&](const auto& limit) { return wants(limit.get()); });
+  if (!is_wanted) return {};
+  return uses_of(domain, count, wants);
+}
+
+std::map<std::string, std::uint64_t> Engine::in_flight(const Domain& domain) const {
+  std::map<std::string, std::uint64_t> counts;
+  for (const auto& limit : domain.limits) {
+    if (is_concurrency(*limit)) counts[limit->name];
   }
-  const TableView& table = found->second.account->table();
-  const auto read = [](const auto& word) { return word.load(std::memory_order_relaxed); };
-  std::vector<KeyUse> uses;
-  for (std::size_t number = 0; number < table.slots(); ++number) {
-    const shared::Slot* const slot = table.slot_in_use(number);
-    if (slot == nullptr) continue;
-    const auto limit = limits.find(read(slot->rule));
-    KeyUse use;
-    use.rule = limit != limits.end() ? limit->second->name : "override";
-    for (const auto& byte : slot->label) {
-      const char c = read(byte);
-      if (c == '\0') break;
-      use.label += c;
-    }
-    use.hits = read(slot->hits);
-    use.refused = read(slot->refused);
-    use.in_flight = Semaphore::count_of(read(slot->in_flight));
-    uses.push_back(std::move(use));
+  const auto limits = limits_by_slot_rule(domain);
+  for (const auto& [rule, count] : domain.account->in_flight()) {
+    const auto found = limits.find(rule);
+    if (found != limits.end()) counts[found->second->name] += count;
   }
-  const std::size_t kept = std::min(count, uses.size());
-  std::partial_sort(uses.begin(), uses.begin() + static_cast<std::ptrdiff_t>(kept), uses.end(),
-                    [](const KeyUse& a, const KeyUse& b) { return a.hits > b.hits; });
-  uses.resize(kept);
-  return uses;
+  return counts;
 }
 
 Engine::KeyCount Engine::keys(const Domain& domain) {

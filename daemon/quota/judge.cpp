@@ -21,6 +21,9 @@ using std::chrono::nanoseconds;
 constexpr std::uint32_t kPatience = 8;
 constexpr std::uint32_t kMostDoublings = 3;  // … at most so many times.
 
+// Nobody knows when a permit comes back.
+constexpr nanoseconds kPermitHint = std::chrono::milliseconds(100);
+
 std::uint64_t to_ns(std::chrono::milliseconds time) {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
 }
@@ -198,6 +201,7 @@ Verdict verdict_on(std::uint32_t taken, std::uint32_t permits) {
   Verdict verdict;
   verdict.is_over = taken >= permits;
   verdict.remaining = permits - std::min(taken, permits);
+  if (verdict.is_over) verdict.retry_after = permits == 0 ? Verdict::kNever : kPermitHint;
   return verdict;
 }
 

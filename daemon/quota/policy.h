@@ -12,6 +12,7 @@
 #include "daemon/config/quota.h"
 #include "daemon/quota/rule_tree.h"
 #include "daemon/quota/tally.h"
+#include "daemon/quota/usage.h"
 
 // What is in force: the rules of every domain, compiled for look-up. Immutable; a reload makes a
 // new one, and what has been counted goes along where a rule is the same.
@@ -42,6 +43,7 @@ struct Domain {
   RuleTree tree;                                     // refers to them
   std::vector<config::ClientQuota> clients;
   bool check_all_then_commit = false;
+  std::shared_ptr<Usage> usage;      // of `clients`
   std::shared_ptr<Account> account;  // what has been counted, by key
 };
 

@@ -59,4 +59,25 @@ Result<void> validate(const Request& request) {
   return {};
 }
 
+Result<void> validate(std::string_view domain, const UsageReport& report) {
+  if (domain.empty()) return bad_request("the report names no domain");
+  if (!report.who.user && !report.who.client) {
+    return bad_request("the report names neither a user nor a client");
+  }
+  for (const auto& name : {report.who.user, report.who.client}) {
+    if (!name) continue;
+    if (name->empty()) return bad_request("the report has an empty name");
+    if (name->size() > kMaxKeyBytes) {
+      return bad_request("the report has a name longer than " + std::to_string(kMaxKeyBytes) +
+                         " bytes");
+    }
+  }
+  if (report.address.size() > kMaxKeyBytes) {
+    return bad_request("the report has an address longer than " + std::to_string(kMaxKeyBytes) +
+                       " bytes");
+  }
+  if (report.time.count() < 0) return bad_request("the report has a negative time");
+  return {};
+}
+
 }  // namespace headgate::quota
