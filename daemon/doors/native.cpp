@@ -8,23 +8,6 @@
 namespace headgate::doors::native {
 namespace {
 
-// Refers to the message's text.
-quota::Request read(const v1::CheckRequest& message) {
-  quota::Request request;
-  request.domain = message.domain();
-  if (message.has_cost()) request.hits = message.cost();
-  request.descriptors.reserve(static_cast<std::size_t>(message.descriptors_size()));
-  for (const auto& one : message.descriptors()) {
-    quota::Descriptor& descriptor = request.descriptors.emplace_back();
-    descriptor.entries.reserve(static_cast<std::size_t>(one.entries_size()));
-    for (const auto& entry : one.entries()) {
-      descriptor.entries.push_back({entry.key(), entry.value()});
-    }
-    if (one.has_hits()) descriptor.hits = one.hits();
-  }
-  return request;
-}
-
 v1::Reason reason_of(const quota::Verdict& verdict) {
   if (verdict.limit == nullptr) return v1::REASON_NO_RULE;
   if (verdict.limit->settings.is_unlimited) return v1::REASON_UNLIMITED;
@@ -52,17 +35,56 @@ void fill(v1::Verdict* message, const quota::Verdict& verdict, double jitter) {
   if (const auto wait = retry_after(verdict, jitter)) set(message->mutable_retry_after(), *wait);
 }
 
+v1::Usage::Kind kind_of(quota::UsageKind kind) {
+  switch (kind) {
+    case quota::UsageKind::kTime:
+      return v1::Usage::TIME;
+    case quota::UsageKind::kBytes:
+      return v1::Usage::BYTES;
+    case quota::UsageKind::kConnections:
+      return v1::Usage::CONNECTIONS;
+  }
+  return v1::Usage::KIND_UNSPECIFIED;
+}
+
 }  // namespace
+
+void fill(v1::CheckResponse* answer, const quota::Decision& decision) {
+  const double jitter = random_fraction();
+  answer->set_allowed(!decision.is_over);
+  answer->mutable_verdicts()->Reserve(static_cast<int>(decision.verdicts.size()));
+  for (const auto& verdict : decision.verdicts) fill(answer->add_verdicts(), verdict, jitter);
+  if (const auto wait = retry_after(decision, jitter)) set(answer->mutable_retry_after(), *wait);
+}
 
 Result<void> check(quota::Engine& engine, const v1::CheckRequest& message,
                    v1::CheckResponse* answer) {
   const auto decision = engine.check(read(message));
   if (!decision) return tl::unexpected(decision.error());
-  const double jitter = random_fraction();
-  answer->set_allowed(!decision->is_over);
-  answer->mutable_verdicts()->Reserve(static_cast<int>(decision->verdicts.size()));
-  for (const auto& verdict : decision->verdicts) fill(answer->add_verdicts(), verdict, jitter);
-  if (const auto wait = retry_after(*decision, jitter)) set(answer->mutable_retry_after(), *wait);
+  fill(answer, *decision);
+  return {};
+}
+
+Result<void> report(quota::Engine& engine, const v1::ReportRequest& message,
+                    v1::ReportResponse* answer) {
+  quota::UsageReport report;
+  if (message.has_user()) report.who.user = message.user();
+  if (message.has_client()) report.who.client = message.client();
+  report.address = message.address();
+  const auto time = time_of(message.time());
+  if (!time) return fail(ErrorCode::kInvalidArgument, "the report has a time that is out of range");
+  report.time = *time;
+  report.bytes = message.bytes();
+  report.connections = message.connections();
+  report.is_exempt = message.is_exempt();
+  const auto throttle = engine.report(message.domain(), report);
+  if (!throttle) return tl::unexpected(throttle.error());
+  answer->set_was_ignored(throttle->was_ignored);
+  if (throttle->time.count() == 0) return {};
+  set(answer->mutable_throttle(), throttle->time);
+  answer->mutable_usage()->set_kind(kind_of(throttle->kind));
+  answer->mutable_usage()->set_observed(throttle->observed);
+  answer->mutable_usage()->set_quota(throttle->quota);
   return {};
 }
 

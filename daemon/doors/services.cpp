@@ -30,4 +30,19 @@ grpc::ServerUnaryReactor* QuotaService::Check(grpc::CallbackServerContext* conte
   return reactor;
 }
 
+grpc::ServerBidiReactor<native::v1::AcquireRequest, native::v1::AcquireResponse>*
+QuotaService::Acquire(grpc::CallbackServerContext* /*context*/) {
+  return new AcquireStream(engine_, latency_, open_streams_);
+}
+
+grpc::ServerUnaryReactor* QuotaService::Report(grpc::CallbackServerContext* context,
+                                               const native::v1::ReportRequest* request,
+                                               native::v1::ReportResponse* response) {
+  const Timed timed(latency_);
+  auto* const reactor = context->DefaultReactor();
+  const auto reported = native::report(engine_, *request, response);
+  reactor->Finish(reported ? grpc::Status::OK : rpc::to_status(reported.error()));
+  return reactor;
+}
+
 }  // namespace headgate::doors

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+
 #include <envoy/service/ratelimit/v3/rls.grpc.pb.h>
 #include <headgate/quota/v1/quota.grpc.pb.h>
 
+#include "daemon/doors/acquire_stream.h"
 #include "daemon/doors/latency.h"
 #include "daemon/quota/engine.h"
 
@@ -34,9 +37,16 @@ class QuotaService final : public headgate::quota::v1::QuotaService::CallbackSer
   grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
                                   const headgate::quota::v1::CheckRequest* request,
                                   headgate::quota::v1::CheckResponse* response) override;
+  grpc::ServerBidiReactor<headgate::quota::v1::AcquireRequest,
+                          headgate::quota::v1::AcquireResponse>*
+  Acquire(grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* Report(grpc::CallbackServerContext* context,
+                                   const headgate::quota::v1::ReportRequest* request,
+                                   headgate::quota::v1::ReportResponse* response) override;
 
   quota::Engine& engine_;
   Latency& latency_;
+  std::atomic<int> open_streams_ = 0;
 };
 
 }  // namespace headgate::doors

@@ -79,6 +79,15 @@ inline config::Quotas quotas_in(const std::string& directory) {
   rolling.algorithm = config::QuotaAlgorithm::kGcra;
   rolling.burst = 2;
   domain.descriptors.push_back(rule_of("rolling", rolling));
+  config::QuotaLimit at_once;
+  at_once.algorithm = config::QuotaAlgorithm::kConcurrency;
+  at_once.requests = 2;
+  domain.descriptors.push_back(rule_of("at_once", at_once));
+  config::ClientQuota alice;
+  alice.user = config::ClientQuota::Whom::kOne;
+  alice.user_name = "alice";
+  alice.time_percent = 5;
+  domain.clients.push_back(alice);
 
   config::Quotas quotas;
   quotas.socket = directory + "/run/quota.sock";
