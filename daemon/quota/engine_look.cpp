@@ -5,6 +5,7 @@
 
 #include "daemon/quota/account.h"
 #include "daemon/quota/engine_state.h"
+#include "daemon/quota/validate.h"
 #include "quota/semaphore.h"
 
 namespace headgate::quota {
@@ -59,6 +60,22 @@ std::vector<KeyUse> uses_of(const Domain& domain, std::size_t count, const Wants
 }
 
 }  // namespace
+
+Result<Decision> Engine::look(const Request& request) const {
+  if (auto good = validate(request); !good) return tl::unexpected(good.error());
+  Decision decision;
+  const Domain* const domain = state_->begin(request, decision);
+  if (domain == nullptr) return decision;
+  const Moment now = state_->now();
+  for (std::size_t i = 0; i < request.descriptors.size(); ++i) {
+    Verdict& verdict = decision.verdicts[i];
+    if (verdict.limit == nullptr) continue;
+    take_over(verdict,
+              state_->judge_one(*domain, request, i, *verdict.limit, now, Counting::kNone).verdict);
+  }
+  State::end(decision);
+  return decision;
+}
 
 Result<std::vector<KeyUse>> Engine::top(const std::string& domain_name, std::size_t count) const {
   const auto now = policy();
