@@ -59,6 +59,20 @@ Result<v1::DiffResponse> Client::diff() {
   return call<v1::DiffRequest, v1::DiffResponse>(&Stub::Diff, {}, kForAnswer);
 }
 
+Result<v1::QuotaDomainsResponse> Client::quota_domains(const v1::QuotaDomainsRequest& request) {
+  return call<v1::QuotaDomainsRequest, v1::QuotaDomainsResponse>(&Stub::QuotaDomains, request,
+                                                                 kForAnswer);
+}
+
+Result<v1::QuotaCheckResponse> Client::quota_check(const v1::QuotaCheckRequest& request) {
+  return call<v1::QuotaCheckRequest, v1::QuotaCheckResponse>(&Stub::QuotaCheck, request,
+                                                             kForAnswer);
+}
+
+Result<v1::QuotaTopResponse> Client::quota_top(const v1::QuotaTopRequest& request) {
+  return call<v1::QuotaTopRequest, v1::QuotaTopResponse>(&Stub::QuotaTop, request, kForAnswer);
+}
+
 Result<v1::ReloadResponse> Client::reload() {
   return call<v1::ReloadRequest, v1::ReloadResponse>(&Stub::Reload, {}, kForChange);
 }

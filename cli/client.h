@@ -24,6 +24,11 @@ class Client {
   Result<control::v1::ClientsResponse> clients(const control::v1::ClientsRequest& request);
   Result<control::v1::ExplainResponse> explain(const control::v1::ExplainRequest& request);
   Result<control::v1::DiffResponse> diff();
+  Result<control::v1::QuotaDomainsResponse> quota_domains(
+      const control::v1::QuotaDomainsRequest& request);
+  Result<control::v1::QuotaCheckResponse> quota_check(
+      const control::v1::QuotaCheckRequest& request);
+  Result<control::v1::QuotaTopResponse> quota_top(const control::v1::QuotaTopRequest& request);
 
   Result<control::v1::ReloadResponse> reload();
   Result<control::v1::ReloadResponse> set(const control::v1::SetRequest& request);

@@ -67,6 +67,7 @@ void add_policy(Program& program);  // reload, set, unset, diff
 void add_deny(Program& program);
 void add_evict(Program& program);
 void add_verify(Program& program);
+void add_quota(Program& program);
 void add_detach(Program& program);  // needs no daemon
 void add_local(Program& program);   // check, doctor, version: need no daemon
 void add_completion(Program& program);

@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
   add_deny(program);
   add_evict(program);
   add_verify(program);
+  add_quota(program);
   add_detach(program);
   add_local(program);
   add_completion(program);

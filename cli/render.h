@@ -55,6 +55,15 @@ std::string evict_json(const control::v1::EvictResponse& response);
 std::string explain_text(const control::v1::ExplainResponse& explanation, Now now, Colour colour);
 std::string explain_json(const std::vector<control::v1::ExplainResponse>& explanations);
 
+std::string quota_list_text(const control::v1::QuotaDomainsResponse& answer);
+std::string quota_show_text(const control::v1::QuotaDomainsResponse& answer, Colour colour);
+std::string quota_domains_json(const control::v1::QuotaDomainsResponse& answer);
+std::string quota_check_text(const control::v1::QuotaCheckRequest& request,
+                             const control::v1::QuotaCheckResponse& answer, Colour colour);
+std::string quota_check_json(const control::v1::QuotaCheckResponse& answer);
+std::string quota_top_text(const control::v1::QuotaTopResponse& answer);
+std::string quota_top_json(const control::v1::QuotaTopResponse& answer);
+
 // One line for each event; in JSON, too.
 std::string event_text(const control::v1::Event& event, Colour colour);
 std::string event_json(const control::v1::Event& event);

@@ -32,6 +32,11 @@ class Handlers {
   grpc::Status deny_add(const v1::DenyAddRequest& request, v1::DenyResponse* response);
   grpc::Status deny_remove(const v1::DenyRemoveRequest& request, v1::DenyResponse* response);
   grpc::Status evict(const v1::EvictRequest& request, v1::EvictResponse* response);
+  // handlers_quota.cpp
+  grpc::Status quota_domains(const v1::QuotaDomainsRequest& request,
+                             v1::QuotaDomainsResponse* response) const;
+  grpc::Status quota_check(const v1::QuotaCheckRequest& request, v1::QuotaCheckResponse* response);
+  grpc::Status quota_top(const v1::QuotaTopRequest& request, v1::QuotaTopResponse* response) const;
 
  private:
   manage::Manager& manager_;

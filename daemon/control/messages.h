@@ -18,6 +18,11 @@ void fill(v1::DenyResponse* message, const manage::DenyReport& report);
 void fill(v1::DenyListed* message, const manage::DenyListed& listed);
 void fill(v1::ExplainResponse* message, const manage::Explanation& explanation);
 void fill(v1::Event* message, const observe::Event& event);
+// messages_quota.cpp
+void fill(v1::QuotaLimit* message, const quota::Limit& limit);
+void fill(v1::ClientQuota* message, const config::ClientQuota& quota);
+void fill(v1::QuotaCheckResponse* message, const quota::Verdict& verdict);
+void fill(v1::QuotaKey* message, const quota::KeyUse& use);
 
 // Since 1970, rounded down.
 std::int64_t unix_seconds(std::chrono::system_clock::time_point time);

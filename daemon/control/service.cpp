@@ -74,6 +74,24 @@ Service::Unary* Service::Verify(Context* context, const v1::VerifyRequest* reque
                             [=, this] { return handlers_.verify(*request, response); });
 }
 
+Service::Unary* Service::QuotaDomains(Context* context, const v1::QuotaDomainsRequest* request,
+                                      v1::QuotaDomainsResponse* response) {
+  return UnaryAnswer::begin(*context, glances_,
+                            [=, this] { return handlers_.quota_domains(*request, response); });
+}
+
+Service::Unary* Service::QuotaCheck(Context* context, const v1::QuotaCheckRequest* request,
+                                    v1::QuotaCheckResponse* response) {
+  return UnaryAnswer::begin(*context, glances_,
+                            [=, this] { return handlers_.quota_check(*request, response); });
+}
+
+Service::Unary* Service::QuotaTop(Context* context, const v1::QuotaTopRequest* request,
+                                  v1::QuotaTopResponse* response) {
+  return UnaryAnswer::begin(*context, surveys_,
+                            [=, this] { return handlers_.quota_top(*request, response); });
+}
+
 grpc::ServerWriteReactor<v1::DenyListResponse>* Service::DenyList(Context* context,
                                                                   const v1::DenyListRequest*) {
   return DenyListStream::begin(*context, deny_lists_, manager_);

@@ -49,6 +49,12 @@ class Service final : public v1::Control::CallbackService {
                  v1::ExplainResponse* response) override;
   grpc::ServerWriteReactor<v1::Event>* Events(Context* context,
                                               const v1::EventsRequest* request) override;
+  Unary* QuotaDomains(Context* context, const v1::QuotaDomainsRequest* request,
+                      v1::QuotaDomainsResponse* response) override;
+  Unary* QuotaCheck(Context* context, const v1::QuotaCheckRequest* request,
+                    v1::QuotaCheckResponse* response) override;
+  Unary* QuotaTop(Context* context, const v1::QuotaTopRequest* request,
+                  v1::QuotaTopResponse* response) override;
 
   manage::Manager& manager_;
   Handlers handlers_;

@@ -74,6 +74,9 @@ class Engine {
   static constexpr std::size_t kMaxDescriptors = 1000;
   static constexpr std::size_t kMaxEntries = 32;  // of one descriptor
 
+  // What check() would say of each descriptor by itself now; counts nothing, whatever the cost.
+  Result<Decision> look(const Request& request) const;
+
   // Judges and counts, and takes a permit of each limit of concurrency that a descriptor has; all
   // or none, whatever the domain says. The permit is held until `permit` ends, or for `ttl` (none:
   // as the rule says). Errors as of check().

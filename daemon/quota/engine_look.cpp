@@ -5,6 +5,7 @@
 
 #include "daemon/quota/account.h"
 #include "daemon/quota/engine_state.h"
+#include "daemon/quota/validate.h"
 #include "quota/semaphore.h"
 
 namespace headgate::quota {
@@ -36,29 +37,54 @@ std::string label_of(const shared::Slot& slot) {
   return label;
 }
 
-// Of the limits that `wants` says; null is one that came with a request.
+bool is_used_more(const KeyUse& a, const KeyUse& b) {
+  return a.hits > b.hits;
+}
+
+// Of the limits that `wants` says; null is one that came with a request. The table can have
+// millions of keys: no more than `count` are ever held.
 template <typename Wants>
 std::vector<KeyUse> uses_of(const Domain& domain, std::size_t count, const Wants& wants) {
   const auto limits = limits_by_slot_rule(domain);
   const TableView& table = domain.account->table();
-  std::vector<KeyUse> uses;
-  for (std::size_t number = 0; number < table.slots(); ++number) {
+  std::vector<KeyUse> uses;  // a heap, the one with the fewest hits first
+  for (std::size_t number = 0; number < table.slots() && count > 0; ++number) {
     const shared::Slot* const slot = table.slot_in_use(number);
     if (slot == nullptr) continue;
     const auto found = limits.find(read(slot->rule));
     const Limit* const limit = found != limits.end() ? found->second : nullptr;
     if (!wants(limit)) continue;
-    uses.push_back({limit != nullptr ? limit->name : "override", label_of(*slot), read(slot->hits),
+    const std::uint64_t hits = read(slot->hits);
+    if (uses.size() == count) {
+      if (hits <= uses.front().hits) continue;
+      std::pop_heap(uses.begin(), uses.end(), is_used_more);
+      uses.pop_back();
+    }
+    uses.push_back({limit != nullptr ? limit->name : "override", label_of(*slot), hits,
                     read(slot->refused), Semaphore::count_of(read(slot->in_flight))});
+    std::push_heap(uses.begin(), uses.end(), is_used_more);
   }
-  const std::size_t kept = std::min(count, uses.size());
-  std::partial_sort(uses.begin(), uses.begin() + static_cast<std::ptrdiff_t>(kept), uses.end(),
-                    [](const KeyUse& a, const KeyUse& b) { return a.hits > b.hits; });
-  uses.resize(kept);
+  std::sort_heap(uses.begin(), uses.end(), is_used_more);
   return uses;
 }
 
 }  // namespace
+
+Result<Decision> Engine::look(const Request& request) const {
+  if (auto good = validate(request); !good) return tl::unexpected(good.error());
+  Decision decision;
+  const Domain* const domain = state_->begin(request, decision);
+  if (domain == nullptr) return decision;
+  const Moment now = state_->now();
+  for (std::size_t i = 0; i < request.descriptors.size(); ++i) {
+    Verdict& verdict = decision.verdicts[i];
+    if (verdict.limit == nullptr) continue;
+    take_over(verdict,
+              state_->judge_one(*domain, request, i, *verdict.limit, now, Counting::kNone).verdict);
+  }
+  State::end(decision);
+  return decision;
+}
 
 Result<std::vector<KeyUse>> Engine::top(const std::string& domain_name, std::size_t count) const {
   const auto now = policy();

@@ -20,6 +20,25 @@ control: {{ socket: {directory}/control.sock }}
 pin_dir: {directory}/bpf
 netns: {netns}
 """
+QUOTAS = """\
+quotas:
+  socket: {directory}/quota.sock
+  domains:
+    - domain: api
+      max_keys: 64
+      descriptors:
+        - key: user
+          rate_limit: {{ requests: 3, per: 1d, burst: 3, name: by-user }}
+          descriptors:
+            - key: action
+              value: export
+              rate_limit: {{ requests: 1, per: 1d, burst: 1 }}
+        - key: backend
+          concurrency: {{ algorithm: auto, floor: 9, ceiling: 500 }}
+      clients:
+        - {{ user: "<default>", time_percent: 50 }}
+    - domain: batch
+"""
 BAD = """\
 rules:
   - name: web
@@ -198,7 +217,8 @@ class HeadgatectlTest(CliTest):
 
     COMMANDS = [("status",), ("clients",), ("explain",), ("events",), ("reload",), ("set",),
                 ("unset",), ("diff",), ("deny",), ("deny", "add"), ("deny", "del"),
-                ("deny", "list"), ("evict",), ("verify",), ("detach",), ("check",), ("doctor",),
+                ("deny", "list"), ("quota",), ("quota", "list"), ("quota", "show"),
+                ("quota", "check"), ("quota", "top"), ("evict",), ("verify",), ("detach",), ("check",), ("doctor",),
                 ("version",), ("completion",)]
 
     def test_usage(self):
@@ -217,6 +237,10 @@ class HeadgatectlTest(CliTest):
                 ["explain", "::1", "--port", "0"], ["explain", "::1", "--port", "65536"],
                 ["explain", "::1", "--port", "1", "--rule", "web"],
                 ["explain", "::1", "--rule", "web", "--server", "::1"], ["events"],
+                ["quota"], ["quota", "check"], ["quota", "check", "api"],
+                ["quota", "check", "api", "user"], ["quota", "check", "api", "user=a,b"],
+                ["quota", "check", "api", "user=a", "--cost", "0"],
+                ["quota", "top", "--limit", "0"], ["quota", "list", "api"],
                 ["verify", "web"], ["completion"], ["completion", "zsh"],
                 ["detach", "--pin-dir", "/p", "--config", "/c"]):
             with self.subTest(arguments=arguments):
@@ -228,7 +252,8 @@ class HeadgatectlTest(CliTest):
              ["unset", "web", "mode"], ["diff"], ["deny", "add", "::1"], ["deny", "del", "::1"],
              ["deny", "list"], ["evict", "::1"], ["explain", "::1"],
              ["explain", "::1", "--port", "80"], ["events", "--follow"],
-             ["verify"], ["verify", "--repair"]]
+             ["quota", "list"], ["quota", "show", "api"], ["quota", "check", "api", "user=a"],
+             ["quota", "top"], ["verify"], ["verify", "--repair"]]
 
     def test_without_a_daemon_it_says_where_it_looked(self):
         missing = self.directory / "nobody.sock"
@@ -251,23 +276,27 @@ class HeadgatectlTest(CliTest):
         self.assertIn("missing", self.ctl(1, "deny", "add", "--file", "missing").stderr)
 
 
-class WithDaemonTest(CliTest):
+class WithDaemon(CliTest):
+    CONFIG = GOOD
+
     def setUp(self):
         super().setUp()
         namespace = f"hge2e{os.getpid()}"
         self.assert_exit(0, "ip", "netns", "add", namespace)
         self.addCleanup(self.assert_exit, 0, "ip", "netns", "delete", namespace)
         self.socket = self.directory / "control.sock"
-        config = self.write("headgate.yaml", GOOD.format(
+        config = self.write("headgate.yaml", self.CONFIG.format(
             directory=self.directory, netns=f"/run/netns/{namespace}"))
         self.daemon = support.Daemon(config, self.directory)
         self.daemon.__enter__()
         self.addCleanup(self.daemon.stop)
 
-    def ctl(self, *arguments):
+    def ctl(self, *arguments, code=0):
         command = [program("headgatectl"), "--socket", self.socket, *arguments]
-        return self.assert_exit(0, *command).stdout
+        return self.assert_exit(code, *command).stdout
 
+
+class WithDaemonTest(WithDaemon):
     def test_status_as_json(self):
         status = json.loads(self.ctl("-o", "json", "status"))
         self.assertEqual(status["version"], os.environ["HEADGATE_VERSION"])
@@ -291,6 +320,59 @@ class WithDaemonTest(CliTest):
         self.assertEqual(self.daemon.stop(), 0)
         gone = run(program("headgatectl"), "--socket", self.socket, "status")
         self.assertEqual(gone.returncode, 1, gone.stdout)
+
+    def test_without_quotas_it_says_so(self):
+        self.assertEqual(self.ctl("quota", "list"), "no quota domains: no requests are limited\n")
+        done = self.assert_exit(1, program("headgatectl"), "--socket", self.socket, "quota", "check",
+                                "api", "user=alice")
+        self.assertIn("no quota domain 'api'; the configuration has none", done.stderr)
+
+
+class WithQuotasTest(WithDaemon):
+    CONFIG = GOOD + QUOTAS
+
+    def check(self, code, *arguments):
+        return json.loads(self.ctl("quota", "check", "api", *arguments, "-o", "json", code=code))
+
+    def test_a_check_looks_and_takes_only_if_told_to(self):
+        for _ in range(3):
+            seen = self.check(0, "user=alice", "--cost", "3")
+            self.assertEqual((seen["is_admitted"], seen["remaining"]), (True, 3))
+        self.assertEqual(self.check(0, "user=alice", "--cost", "3", "--take")["remaining"], 0)
+        refused = self.check(1, "user=alice")
+        self.assertEqual(refused["limit"]["name"], "by-user")
+        self.assertGreater(refused["retry_after_ns"], 28_000 * 10**9)
+        self.assertIn("WOULD BE REFUSED  the limit is reached",
+                      self.ctl("quota", "check", "api", "user=alice", code=1))
+        self.assertNotIn("retry_after_ns", self.check(1, "user=bob", "--cost", "4"))
+
+    def test_entries_are_one_descriptor_in_their_order(self):
+        for entries in (["user=x,action=export"], ["user=x", "action=export"]):
+            self.assertEqual(self.check(0, *entries)["limit"]["path"], "user.action_export")
+        self.assertNotIn("limit", self.check(0, "action=export,user=x"))
+
+    def test_show_list_and_top_tell_what_was_done(self):
+        for code in (0, 0, 0, 1, 1):
+            self.ctl("quota", "check", "api", "user=alice", "--take", code=code)
+        self.ctl("quota", "check", "api", "user=bob", "--take")
+        shown = self.ctl("quota", "show", "api")
+        self.assertRegex(shown, r"by-user \(user\) +3 per 1d, burst 3 +enforce +4 +2 ")
+        self.assertRegex(shown, r"backend +auto 9\.\.500 +enforce ")
+        self.assertRegex(shown, r"<default> +- +50 %")
+        self.assertRegex(self.ctl("quota", "list"), r"\napi +3 +1 +2 +64 .*\nbatch +0 +0 ")
+        (api,) = json.loads(self.ctl("quota", "show", "api", "-o", "json"))["domains"]
+        self.assertEqual((api["keys"], api["limits"][0]["refused"]), (2, 2))
+        alice, bob = json.loads(self.ctl("quota", "top", "-o", "json"))["keys"]
+        self.assertEqual((alice["label"], alice["hits"], alice["refused"]), ("alice", 5, 2))
+        self.assertEqual((bob["domain"], bob["rule"], bob["hits"]), ("api", "by-user", 1))
+        self.assertEqual(len(json.loads(
+            self.ctl("quota", "top", "api", "--limit", "1", "-o", "json"))["keys"]), 1)
+
+    def test_an_unknown_domain_is_told_which_there_are(self):
+        for call in (["show", "web"], ["top", "web"], ["check", "web", "user=a"]):
+            done = self.assert_exit(1, program("headgatectl"), "--socket", self.socket, "quota",
+                                    *call)
+            self.assertIn("no quota domain 'web'; there are: 'api', 'batch'", done.stderr)
 
 
 if __name__ == "__main__":

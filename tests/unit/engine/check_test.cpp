@@ -54,6 +54,27 @@ TEST_F(Check, SaysWhenItWillNeverBeAdmitted) {
   EXPECT_EQ(ask({{"path", "/"}}, 6).retry_after, Verdict::kNever);
 }
 
+TEST_F(Check, ALookHasACostAndCountsNothing) {
+  put({rule("user", rolling(10, seconds(1), 3)), rule("path", per_minute(5))});
+  const auto look = [&](Entries entries, std::uint64_t cost) {
+    auto decision = engine.look({"api", {Descriptor{std::move(entries), {}, {}}}, cost});
+    EXPECT_TRUE(decision);
+    last = *std::move(decision);
+    return last.verdicts.at(0);
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(look({{"user", "alice"}}, 3).is_over);
+  EXPECT_EQ(look({{"path", "/"}}, 6).retry_after, Verdict::kNever);
+  EXPECT_EQ(Engine::keys(engine.policy()->domains.at("api")).keys, 0U);
+  ask({{"user", "alice"}}, 2);
+  const Verdict over = look({{"user", "alice"}}, 3);
+  EXPECT_TRUE(over.is_over && last.is_over);
+  EXPECT_EQ(over.remaining, 1U);
+  EXPECT_EQ(over.retry_after, std::chrono::milliseconds(200));
+  EXPECT_EQ(tally().admitted, 1U);
+  EXPECT_EQ(tally().refused, 0U);
+  EXPECT_FALSE(engine.look({"api", {}, 1})) << "no descriptors";
+}
+
 TEST_F(Check, LookingCountsNothingAndEntersNoKey) {
   put({rule("user", per_minute(1))});
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(ask({{"user", "alice"}}, 0).is_over);
