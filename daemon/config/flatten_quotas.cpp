@@ -54,7 +54,8 @@ std::string concurrency_text(const QuotaLimit& limit) {
   } else {
     map.put("floor", limit.floor).put("ceiling", limit.ceiling);
   }
-  return map.put("lease_ttl", format_duration(limit.lease_ttl)).text();
+  if (limit.lease_ttl.count() > 0) map.put("lease_ttl", format_duration(limit.lease_ttl));
+  return map.text();
 }
 
 std::string penalty_text(const Penalty& penalty) {

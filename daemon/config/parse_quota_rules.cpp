@@ -87,7 +87,7 @@ Result<void> settle_gcra(const Value& map, QuotaLimit& limit) {
   const std::uint32_t largest = largest_burst(limit);
   if (limit.burst <= largest) return {};
   return map.fail("'burst' is " + std::to_string(limit.burst) +
-                  ", the requests of more than 100 years; at most " + std::to_string(largest) +
+                  ", the requests of more than 2 years; at most " + std::to_string(largest) +
                   " would be right");
 }
 
@@ -159,7 +159,6 @@ Result<void> settle_concurrency(const Value& map, QuotaLimit& limit) {
 Result<void> read_concurrency(const Value& value, QuotaRule& into) {
   QuotaLimit limit;
   limit.algorithm = QuotaAlgorithm::kConcurrency;
-  limit.lease_ttl = kDefaultLeaseTtl;
   const auto bound = [](std::uint32_t& to, std::uint32_t least) {
     return [&to, least](const Value& v) { return store(to, v.integer(least, kMaxConcurrency)); };
   };

@@ -46,7 +46,7 @@ struct QuotaLimit {
   std::uint32_t floor = 0;    // kAuto, kGradient2: never fewer than this at once, …
   std::uint32_t ceiling = 0;  // … and never more; >= floor >= 1
   std::chrono::milliseconds lease_ttl{0};  // those at once: a lease ends by itself after this;
-                                           // 100 ms .. 1 d, unless given: kDefaultLeaseTtl
+                                           // 100 ms .. 1 d; 0: it does not
 
   friend bool operator==(const QuotaLimit&, const QuotaLimit&) = default;
 };
@@ -54,7 +54,6 @@ inline constexpr std::uint32_t kMaxConcurrency = 1'000'000;
 inline constexpr std::chrono::milliseconds kMaxQuotaPeriod = std::chrono::hours(24 * 365);
 // What the state of a rolling limit can hold (quota/gcra.h).
 inline constexpr std::chrono::milliseconds kMaxQuotaRefill = 2 * kMaxQuotaPeriod;
-inline constexpr std::chrono::milliseconds kDefaultLeaseTtl = std::chrono::seconds(30);
 
 // A node of the tree: what the entry of a request's descriptor at its level has to say, the limit
 // of a descriptor that ends here, and the levels below.

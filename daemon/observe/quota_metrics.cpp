@@ -114,6 +114,23 @@ MetricFamily in_flight(const quota::Engine& engine, const quota::Policy& policy)
   return family.take();
 }
 
+constexpr std::pair<quota::UsageKind, const char*> kKinds[] = {
+    {quota::UsageKind::kTime, "time"},
+    {quota::UsageKind::kBytes, "bytes"},
+    {quota::UsageKind::kConnections, "connections"}};
+
+MetricFamily usage(const quota::Policy& policy, const std::string& name, const std::string& help,
+                   const std::function<double(const quota::Usage::Totals&)>& value) {
+  Family family(name, help, MetricType::Counter);
+  for (const auto& [domain_name, domain] : policy.domains) {
+    if (domain.clients.empty()) continue;
+    for (const auto& [kind, word] : kKinds) {
+      family.add({{"domain", domain_name}, {"kind", word}}, value(domain.usage->totals(kind)));
+    }
+  }
+  return family.take();
+}
+
 double limit_value(const quota::Limit& limit) {
   const config::QuotaLimit& settings = limit.settings;
   const bool is_adaptive = settings.algorithm == config::QuotaAlgorithm::kAuto ||
@@ -152,6 +169,13 @@ std::vector<MetricFamily> quota_metrics(const quota::Engine& engine) {
       per_domain(*policy, "headgate_quota_evicted_keys_total",
                  "Keys that gave way to others because the table was full.", MetricType::Counter,
                  [](const auto& keys) { return static_cast<double>(keys.evicted); }));
+  families.push_back(usage(*policy, "headgate_quota_throttle_seconds_total",
+                           "For how long clients were told to be silent.", [](const auto& totals) {
+                             return std::chrono::duration<double>(totals.throttled).count();
+                           }));
+  families.push_back(usage(*policy, "headgate_quota_exempt_total",
+                           "What was reported as exempt: seconds, bytes or connections.",
+                           [](const auto& totals) { return totals.exempt; }));
   return families;
 }
 

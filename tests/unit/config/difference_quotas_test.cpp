@@ -64,8 +64,8 @@ TEST(QuotaDifference, NamesDomainsRulesAndKeys) {
           "quotas.api.client_ip.rate_limit: { algorithm: gcra, requests: 100, per: 30s, burst: 100 "
           "} -> { algorithm: gcra, requests: 200, per: 30s, burst: 200 }",
           "quotas.api.client_ip.shadow_mode: none -> true", "quotas.api.old: {} -> none",
-          "quotas.api.path=\"/login*\".user.concurrency: { algorithm: fixed, limit: 5, lease_ttl: "
-          "30s } -> { algorithm: fixed, limit: 6, lease_ttl: 5s }"));
+          "quotas.api.path=\"/login*\".user.concurrency: { algorithm: fixed, limit: 5 } -> { "
+          "algorithm: fixed, limit: 6, lease_ttl: 5s }"));
 }
 
 TEST(QuotaDifference, TheFirstOfTwoWildcardsWins) {

@@ -84,7 +84,7 @@ TEST(QuotaRules, LimitRates) {
       {"requests: 0, per: 1s", limit(Algorithm::kGcra, 0, 1s, QuotaUnit::kSecond, 0)},
       {"requests: 4294967295, per: 365d",
        limit(Algorithm::kGcra, 4294967295U, 8760h, QuotaUnit::kYear, 4294967295U)},
-      {"requests: 1, per: 365d, burst: 100",
+      {"requests: 1, per: 365d, burst: 2",
        limit(Algorithm::kGcra, 1, 8760h, QuotaUnit::kYear, 100)},
       {"unlimited: true", unlimited},
       {"requests: 1, per: 1s, unlimited: false",
@@ -103,15 +103,15 @@ TEST(QuotaRules, LimitConcurrency) {
     std::chrono::milliseconds lease_ttl;
   };
   const Good cases[] = {
-      {"limit: 10", Algorithm::kConcurrency, 10, 0, 0, 30s},
+      {"limit: 10", Algorithm::kConcurrency, 10, 0, 0, 0s},
       {"limit: 0, lease_ttl: 100ms, algorithm: fixed", Algorithm::kConcurrency, 0, 0, 0, 100ms},
       {"limit: 1000000, lease_ttl: 1d", Algorithm::kConcurrency, 1'000'000, 0, 0, 24h},
-      {"algorithm: auto", Algorithm::kAuto, 0, 9, 1000, 30s},
+      {"algorithm: auto", Algorithm::kAuto, 0, 9, 1000, 0s},
       {"algorithm: auto, floor: 1, ceiling: 500, lease_ttl: 5s", Algorithm::kAuto, 0, 1, 500, 5s},
-      {"algorithm: auto, ceiling: 5", Algorithm::kAuto, 0, 5, 5, 30s},
-      {"algorithm: auto, floor: 2000", Algorithm::kAuto, 0, 2000, 2000, 30s},
-      {"algorithm: gradient2", Algorithm::kGradient2, 0, 20, 200, 30s},
-      {"algorithm: gradient2, floor: 30, ceiling: 30", Algorithm::kGradient2, 0, 30, 30, 30s},
+      {"algorithm: auto, ceiling: 5", Algorithm::kAuto, 0, 5, 5, 0s},
+      {"algorithm: auto, floor: 2000", Algorithm::kAuto, 0, 2000, 2000, 0s},
+      {"algorithm: gradient2", Algorithm::kGradient2, 0, 20, 200, 0s},
+      {"algorithm: gradient2, floor: 30, ceiling: 30", Algorithm::kGradient2, 0, 30, 30, 0s},
   };
   for (const Good& c : cases) {
     SCOPED_TRACE(c.body);
@@ -208,8 +208,8 @@ TEST(QuotaRules, RatesThatAreWrong) {
        "f:5:77: 'rate_limit.burst' is '0'; a whole number from 1 to 4294967295 would be right"},
       {rate_limit("requests: 0, per: 1s, burst: 1"),
        at + "'burst' beside 'requests: 0' has no effect; at least one request would be right"},
-      {rate_limit("requests: 1, per: 365d, burst: 101"),
-       at + "'burst' is 101, the requests of more than 100 years; at most 100 would be right"},
+      {rate_limit("requests: 1, per: 365d, burst: 3"),
+       at + "'burst' is 3, the requests of more than 2 years; at most 2 would be right"},
       {rate_limit("requests: 5, per: 1s, burst: 5, algorithm: fixed-window"),
        no_effect("burst", "algorithm: fixed-window")},
       {rate_limit("requests: 5, per: 1s, algorithm: auto"),

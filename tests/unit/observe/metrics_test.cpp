@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/observe/quota_metrics.h"
+
 namespace headgate::observe {
 namespace {
 
@@ -118,6 +120,8 @@ std::map<std::string, Row> documented() {
 TEST(Metrics, EveryOneIsDocumentedAndEveryDocumentedOneExists) {
   std::set<std::string> exported;
   for (const auto& one : metrics_of(snapshot_of_one_rule())) exported.insert(one.name);
+  for (const auto& one : quota_metrics(quota::Engine())) exported.insert(one.name);
+  exported.insert("headgate_quota_request_duration_seconds");  // of the doors themselves
   std::set<std::string> names;
   for (const auto& [name, row] : documented()) names.insert(name);
   EXPECT_EQ(exported, names);
