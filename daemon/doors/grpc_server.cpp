@@ -18,6 +18,8 @@ namespace headgate::doors {
 namespace {
 
 constexpr std::chrono::milliseconds kShutdownPatience{500};
+// The buffers are the bound on connections, too: at some 10,000 gRPC takes no more. It would never
+// accept again once no file descriptor was left; the daemon may have many more than that.
 constexpr rpc::Bounds kBounds{
     .max_request_bytes = 256 * 1024, .max_calls_each = 256, .max_buffer_bytes = 128 * 1024 * 1024};
 
