@@ -229,8 +229,10 @@ TEST(QuotaCheck, TellsOfShadowModeOfNoRuleAndOfNoLimit) {
   answer.mutable_limit()->set_is_unlimited(true);
   EXPECT_THAT(quota_check_text(ask(false), answer, kPlain), HasSubstr("limit      unlimited\n"));
   *answer.mutable_limit() = at_once("job", "fixed");
-  EXPECT_THAT(quota_check_text(ask(true), answer, kPlain),
-              HasSubstr("counted    no: a place among those at once is had by services only\n"));
+  EXPECT_THAT(
+      quota_check_text(ask(true), answer, kPlain),
+      HasSubstr(
+          "counted    yes, but no place is held: only services hold one among those at once\n"));
 }
 
 TEST(QuotaCheckJson, NeverIsATimeThatIsNotThere) {
