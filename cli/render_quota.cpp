@@ -129,8 +129,9 @@ std::string again(const QuotaCheckResponse& answer) {
 
 std::string counted(const QuotaLimit& limit, bool was_taken) {
   if (!was_taken) return "no: this only looks; --take counts";
-  return limit.lease_ttl_ms() > 0 ? "no: a place among those at once is had by services only"
-                                  : "yes";
+  return limit.per_ms() == 0
+             ? "yes, but no place is held: only services hold one among those at once"
+             : "yes";
 }
 
 }  // namespace

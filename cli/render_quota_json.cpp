@@ -26,7 +26,7 @@ void add_numbers(Json& json, const QuotaLimit& limit) {
   } else {
     json["requests"] = limit.requests();
   }
-  json["lease_ttl_ms"] = limit.lease_ttl_ms();
+  if (limit.lease_ttl_ms() > 0) json["lease_ttl_ms"] = limit.lease_ttl_ms();
 }
 
 Json settings_of(const QuotaLimit& limit) {

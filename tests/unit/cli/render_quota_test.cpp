@@ -40,7 +40,6 @@ QuotaLimit at_once(const char* name, const char* algorithm) {
   limit.set_path(name);
   limit.set_algorithm(algorithm);
   limit.set_mode("enforce");
-  limit.set_lease_ttl_ms(30'000);
   limit.set_in_flight(3);
   return limit;
 }
@@ -56,6 +55,7 @@ QuotaDomainsResponse two_domains() {
   QuotaLimit* jobs = api->add_limits();
   *jobs = at_once("job", "fixed");
   jobs->set_requests(10);
+  jobs->set_lease_ttl_ms(30'000);
   QuotaLimit* backend = api->add_limits();
   *backend = at_once("backend", "auto");
   backend->set_floor(9);
@@ -147,7 +147,9 @@ TEST(QuotaDomainsJson, HasOnlyWhatMeansSomething) {
   EXPECT_EQ(limits[1]["requests"], 10);
   EXPECT_EQ(limits[1]["in_flight"], 3);
   EXPECT_FALSE(limits[1].contains("per_ms"));
+  EXPECT_EQ(limits[1]["lease_ttl_ms"], 30'000);
   EXPECT_EQ(limits[2]["ceiling"], 500);
+  EXPECT_FALSE(limits[2].contains("lease_ttl_ms"));
   EXPECT_FALSE(limits[2].contains("requests"));
   EXPECT_FALSE(limits[3].contains("burst"));
   EXPECT_EQ(limits[3]["shadow"], 6);
@@ -229,8 +231,10 @@ TEST(QuotaCheck, TellsOfShadowModeOfNoRuleAndOfNoLimit) {
   answer.mutable_limit()->set_is_unlimited(true);
   EXPECT_THAT(quota_check_text(ask(false), answer, kPlain), HasSubstr("limit      unlimited\n"));
   *answer.mutable_limit() = at_once("job", "fixed");
-  EXPECT_THAT(quota_check_text(ask(true), answer, kPlain),
-              HasSubstr("counted    no: a place among those at once is had by services only\n"));
+  EXPECT_THAT(
+      quota_check_text(ask(true), answer, kPlain),
+      HasSubstr(
+          "counted    yes, but no place is held: only services hold one among those at once\n"));
 }
 
 TEST(QuotaCheckJson, NeverIsATimeThatIsNotThere) {
