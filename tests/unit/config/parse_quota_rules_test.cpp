@@ -85,7 +85,7 @@ TEST(QuotaRules, LimitRates) {
       {"requests: 4294967295, per: 365d",
        limit(Algorithm::kGcra, 4294967295U, 8760h, QuotaUnit::kYear, 4294967295U)},
       {"requests: 1, per: 365d, burst: 2",
-       limit(Algorithm::kGcra, 1, 8760h, QuotaUnit::kYear, 100)},
+       limit(Algorithm::kGcra, 1, 8760h, QuotaUnit::kYear, 2)},
       {"unlimited: true", unlimited},
       {"requests: 1, per: 1s, unlimited: false",
        limit(Algorithm::kGcra, 1, 1s, QuotaUnit::kSecond, 1)},
