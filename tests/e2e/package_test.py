@@ -25,6 +25,7 @@ FILES = {
     "/usr/share/doc/headgate/configuration.md.gz": 0o644,
     "/usr/share/doc/headgate/copyright": 0o644,
     "/usr/share/doc/headgate/examples/headgate.yaml": 0o644,
+    "/usr/share/doc/headgate/examples/quota_service.py": 0o755,
     "/usr/share/doc/headgate/examples/quotas.yaml": 0o644,
     "/usr/share/doc/headgate/metrics.md.gz": 0o644,
     "/usr/share/doc/headgate/operations.md.gz": 0o644,

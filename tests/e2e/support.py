@@ -69,7 +69,9 @@ class Daemon:
     Its configuration has `pin_dir: DIRECTORY/bpf`: it mounts a bpffs there, with which its pins go.
     """
 
-    def __init__(self, config, directory):
+    def __init__(self, config, directory, inside=()):
+        """`inside`: the words before the command, such as those of nsenter."""
+        self._inside = inside
         self._config, self._log = config, pathlib.Path(directory) / "headgated.log"
         self._pins = pathlib.Path(directory) / "bpf"
         self._process = None
@@ -77,7 +79,7 @@ class Daemon:
     def __enter__(self):
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
-                [program("headgated"), "--config", self._config], stdin=subprocess.DEVNULL,
+                [*self._inside, program("headgated"), "--config", self._config], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT)
         for _ in range(400):
             if "ready:" in self._log.read_text():
