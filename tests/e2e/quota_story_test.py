@@ -107,7 +107,7 @@ class QuotaStory(unittest.TestCase):
         self.wait_until("its connections are not refused", lambda: self.ask(ABUSIVE)[0] == 7)
         self.assertEqual(self.ask(HONEST)[1], 200)
 
-        removed = self.control("deny", "remove", ABUSIVE)
+        removed = self.control("deny", "del", ABUSIVE)
         self.assertEqual(removed.returncode, 0, removed.stderr)
         self.assertEqual(self.ask(ABUSIVE)[1], 429, "it may connect, and is over its quota as before")
 
