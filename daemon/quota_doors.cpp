@@ -30,10 +30,11 @@ Result<void> QuotaDoors::follow() {
   if (metrics_ != nullptr) metrics_->add(doors_->latency());
   if (doors::is_open_to_the_network(quotas)) {
     spdlog::warn(
-        "anybody who reaches {} may use up the quotas of others: quotas.grpc.tls with client_ca, "
-        "or "
-        "an address of this host alone, would be right",
-        quotas.grpc_listen.value_or(""));
+        "anybody who reaches this host may use up the quotas of others, and have them denied where "
+        "a "
+        "rule has a penalty: quotas.grpc.tls with client_ca, and quotas.http.listen on an address "
+        "of "
+        "this host alone, would be right");
   }
   return {};
 }

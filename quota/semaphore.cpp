@@ -84,8 +84,12 @@ Semaphore::Taken Semaphore::take(std::size_t slot, std::size_t lease, std::uint3
 }
 
 bool Semaphore::give(std::size_t lease) {
+  return give_in(lease, leases_[lease].state.load(std::memory_order_seq_cst));
+}
+
+// If it is still in that state.
+bool Semaphore::give_in(std::size_t lease, std::uint64_t state) {
   shared::Lease& held = leases_[lease];
-  const std::uint64_t state = held.state.load(std::memory_order_seq_cst);
   const auto slot = static_cast<std::size_t>(held.slot.load(std::memory_order_relaxed));
   if (phase_of(state) != Phase::kHeld || slot >= slot_count_) return false;
   shared::Word& in_flight = slots_[slot].in_flight;
@@ -123,11 +127,13 @@ bool Semaphore::clear(std::size_t lease) {
   return false;
 }
 
-bool Semaphore::has_expired(std::size_t lease, std::uint64_t now_ns) const {
+// The end is read between two looks at the state: so it is of the life that is ended.
+bool Semaphore::give_expired(std::size_t lease, std::uint64_t now_ns) {
   const shared::Lease& one = leases_[lease];
-  const std::uint64_t state = one.state.load(std::memory_order_acquire);
-  const std::uint64_t end = one.expires_ns.load(std::memory_order_relaxed);
-  return phase_of(state) == Phase::kHeld && end != 0 && end <= now_ns;
+  const std::uint64_t state = one.state.load(std::memory_order_seq_cst);
+  const std::uint64_t end = one.expires_ns.load(std::memory_order_seq_cst);
+  if (phase_of(state) != Phase::kHeld || end == 0 || end > now_ns) return false;
+  return give_in(lease, state);
 }
 
 std::optional<std::size_t> Semaphore::slot_held_by(std::size_t lease) const {

@@ -42,8 +42,9 @@ class Semaphore {
   // give. True if it held a permit.
   bool clear(std::size_t lease);
 
-  // Leases in kHeld, with an end that has come. A lease without one never ends so.
-  bool has_expired(std::size_t lease, std::uint64_t now_ns) const;
+  // Gives back what the lease holds if its end has come; another life of the lease is not touched.
+  // A lease without an end never ends so. True if it gave a permit back.
+  bool give_expired(std::size_t lease, std::uint64_t now_ns);
 
   // The slot whose permit the lease holds.
   std::optional<std::size_t> slot_held_by(std::size_t lease) const;
@@ -66,6 +67,7 @@ class Semaphore {
                                          std::uint64_t state);
   void finish(shared::Word& in_flight);
   void settle(shared::Word& in_flight, std::uint64_t announced);
+  bool give_in(std::size_t lease, std::uint64_t state);
 
   shared::Slot* slots_;
   std::size_t slot_count_;

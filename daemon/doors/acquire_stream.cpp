@@ -17,7 +17,7 @@ grpc::Status wrong(const char* message) {
 
 }  // namespace
 
-AcquireStream::AcquireStream(quota::Engine& engine, Latency& latency, std::atomic<int>& open)
+AcquireStream::AcquireStream(quota::Engine& engine, Latency& latency, std::atomic<int>& holders)
     : engine_(engine), latency_(latency), open_(open) {
   if (open_.fetch_add(1) >= kMostOpen) {
     Finish(rpc::to_status(grpc::StatusCode::RESOURCE_EXHAUSTED,
@@ -73,6 +73,13 @@ grpc::Status AcquireStream::take() {
   auto acquired = engine_.acquire(native::read(request), ttl);
   if (!acquired) return rpc::to_status(acquired.error());
   permit_ = std::move(acquired->permit);
+  // Who only keeps a stream open takes no place from who holds something.
+  is_holder_ = permit_.holds_anything();
+  if (is_holder_ && holders_.fetch_add(1) >= kMostHolders) {
+    permit_.drop();
+    return rpc::to_status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                          "too many streams hold permits; some must end first");
+  }
   is_allowed_ = !acquired->decision.is_over;
   native::fill(answer_.mutable_decision(), acquired->decision);
   answer_.set_holds_permits(permit_.holds_anything());
@@ -85,7 +92,7 @@ void AcquireStream::OnWriteDone(bool ok) {
 }
 
 void AcquireStream::OnDone() {
-  --open_;
+  if (is_holder_) --holders_;
   delete this;
 }
 

@@ -18,10 +18,10 @@ namespace headgate::doors {
 class AcquireStream final : public grpc::ServerBidiReactor<headgate::quota::v1::AcquireRequest,
                                                            headgate::quota::v1::AcquireResponse> {
  public:
-  // `open`: the streams that are open; all of them outlive this.
-  AcquireStream(quota::Engine& engine, Latency& latency, std::atomic<int>& open);
+  // `holders`: the streams that hold permits. All of these outlive it.
+  AcquireStream(quota::Engine& engine, Latency& latency, std::atomic<int>& holders);
 
-  static constexpr int kMostOpen = 65'536;
+  static constexpr int kMostHolders = 65'536;
 
  private:
   ~AcquireStream() override = default;
@@ -33,13 +33,14 @@ class AcquireStream final : public grpc::ServerBidiReactor<headgate::quota::v1::
 
   quota::Engine& engine_;
   Latency& latency_;
-  std::atomic<int>& open_;
+  std::atomic<int>& holders_;
   headgate::quota::v1::AcquireRequest message_;
   headgate::quota::v1::AcquireResponse answer_;
   quota::Permit permit_;
   quota::Outcome outcome_;
   bool has_asked_ = false;
-  bool was_told_ = false;  // how it went
+  bool is_holder_ = false;  // and counted in holders_
+  bool was_told_ = false;   // how it went
   bool is_allowed_ = false;
 };
 

@@ -69,9 +69,13 @@ std::uint16_t Doors::http_port() const {
 }
 
 bool is_open_to_the_network(const config::Quotas& quotas) {
-  if (!quotas.grpc_listen || quotas.tls) return false;
-  const auto at = TcpAddress::parse(*quotas.grpc_listen);
-  return at && !at->is_loopback();
+  const auto is_wide = [](const std::optional<std::string>& address) {
+    if (!address) return false;
+    const auto at = TcpAddress::parse(*address);
+    return at && !at->is_loopback();
+  };
+  const bool asks_for_certificates = quotas.tls && !quotas.tls->client_ca.empty();
+  return is_wide(quotas.http_listen) || (is_wide(quotas.grpc_listen) && !asks_for_certificates);
 }
 
 }  // namespace headgate::doors

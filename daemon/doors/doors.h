@@ -38,7 +38,7 @@ class Doors {
   std::unique_ptr<State> state_;
 };
 
-// Does anybody but this host reach the gRPC door, without TLS? Worth a warning.
+// Can anybody beyond this host ask, without a certificate? Worth a warning.
 bool is_open_to_the_network(const config::Quotas& quotas);
 
 }  // namespace headgate::doors

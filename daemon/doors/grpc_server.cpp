@@ -21,7 +21,7 @@ constexpr std::chrono::milliseconds kShutdownPatience{500};
 // The buffers are the bound on connections, too: at some 10,000 gRPC takes no more. It would never
 // accept again once no file descriptor was left; the daemon may have many more than that.
 constexpr rpc::Bounds kBounds{
-    .max_request_bytes = 256 * 1024, .max_calls_each = 256, .max_buffer_bytes = 128 * 1024 * 1024};
+    .max_request_bytes = 1024 * 1024, .max_calls_each = 256, .max_buffer_bytes = 128 * 1024 * 1024};
 
 // gRPC knows no other way to add the service than this, which is for every server that is built
 // meanwhile.

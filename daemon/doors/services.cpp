@@ -32,7 +32,7 @@ grpc::ServerUnaryReactor* QuotaService::Check(grpc::CallbackServerContext* conte
 
 grpc::ServerBidiReactor<native::v1::AcquireRequest, native::v1::AcquireResponse>*
 QuotaService::Acquire(grpc::CallbackServerContext* /*context*/) {
-  return new AcquireStream(engine_, latency_, open_streams_);
+  return new AcquireStream(engine_, latency_, permit_holders_);
 }
 
 grpc::ServerUnaryReactor* QuotaService::Report(grpc::CallbackServerContext* context,

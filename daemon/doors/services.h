@@ -46,7 +46,7 @@ class QuotaService final : public headgate::quota::v1::QuotaService::CallbackSer
 
   quota::Engine& engine_;
   Latency& latency_;
-  std::atomic<int> open_streams_ = 0;
+  std::atomic<int> permit_holders_ = 0;
 };
 
 }  // namespace headgate::doors

@@ -8,8 +8,9 @@
 namespace headgate::manage {
 namespace {
 
-// The doors are open, and the tables of the domains that are in both are there.
+// Once there are domains the doors are open, and the tables of those that are in both are there.
 void keep_fixed(const config::Quotas& from, config::Quotas& to) {
+  if (from.domains.empty()) return;
   to.socket = from.socket;
   to.grpc_listen = from.grpc_listen;
   to.http_listen = from.http_listen;

@@ -42,8 +42,9 @@ class LiveManager final : public Manager {
                              bool persist) override;
   Result<Difference> diff() const override;
   Result<DenyReport> deny_add(const std::vector<DenyEntry>& entries, bool evict) override;
-  // Denies a client, unless it is denied for as long already.
-  Result<void> deny_for(const IpAddress& client, std::chrono::milliseconds length,
+  // Denies a client, unless it is denied for as long already; one that is denied for less stays so
+  // for longer, and otherwise as it was.
+  Result<void> deny_for(const Prefix& client, std::chrono::milliseconds length,
                         const std::string& reason);
   Result<DenyReport> deny_remove(const std::vector<Prefix>& cidrs) override;
   Result<std::vector<DenyListed>> deny_list() const override;

@@ -93,17 +93,18 @@ Result<DenyReport> LiveManager::deny_add(const std::vector<DenyEntry>& entries, 
   return report;
 }
 
-Result<void> LiveManager::deny_for(const IpAddress& client, std::chrono::milliseconds length,
+Result<void> LiveManager::deny_for(const Prefix& client, std::chrono::milliseconds length,
                                    const std::string& reason) {
-  const Prefix cidr = Prefix::of(client, client.family() == IpFamily::kIpv4 ? 32 : 128);
   const std::lock_guard lock(changes_);
   const Clocks now = Clocks::now();
-  const auto until = now.wall + length;
-  if (const auto known = deny_book_.find(cidr, now);
-      known && (!known->entry.until || *known->entry.until >= until)) {
-    return {};
+  DenyEntry entry{client, reason, now.wall + length, false};
+  if (const auto known = deny_book_.find(client, now)) {
+    if (!known->entry.until || *known->entry.until >= *entry.until) return {};
+    // What an operator has said of it still holds; it only lasts longer.
+    entry.reason = known->entry.reason;
+    entry.is_hard = known->entry.is_hard;
   }
-  const auto added = add_denials({{cidr, reason, until, false}}, now);
+  const auto added = add_denials({entry}, now);
   if (!added) return tl::unexpected(added.error());
   return {};
 }

@@ -12,6 +12,7 @@ namespace headgate::manage {
 void QuotaPenalties::impose(const quota::Engine::Offence& offence) {
   if (waiting_.fetch_add(1) >= kMostWaiting) {
     --waiting_;
+    manager_.quotas().forget(offence);
     return;
   }
   lane_.post([this, offence] {
@@ -29,6 +30,7 @@ void QuotaPenalties::carry_out(const quota::Engine::Offence& offence) {
   if (auto denied = manager_.deny_for(offence.client, offence.deny_for, reason); !denied) {
     spdlog::warn("cannot deny {} for {} ({}): {}", client, length, reason,
                  denied.error().to_string());
+    manager_.quotas().forget(offence);
     return;
   }
   spdlog::info("{} is denied for {}: {} refused it too often", client, length, reason);

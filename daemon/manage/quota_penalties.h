@@ -22,7 +22,7 @@ class QuotaPenalties {
  private:
   void carry_out(const quota::Engine::Offence& offence);
 
-  static constexpr int kMostWaiting = 4096;  // what comes then is dropped: it will offend again
+  static constexpr int kMostWaiting = 4096;  // what comes then is dropped, and may offend again
 
   LiveManager& manager_;
   std::atomic<int> waiting_ = 0;

@@ -93,7 +93,7 @@ std::size_t Account::end_expired(std::uint64_t now_ns) {
   }
   std::size_t ended = 0;
   for (std::size_t lease = 0; lease < used; ++lease) {
-    if (semaphore_.has_expired(lease, now_ns) && semaphore_.give(lease)) ++ended;
+    if (semaphore_.give_expired(lease, now_ns)) ++ended;
   }
   return ended;
 }

@@ -8,9 +8,9 @@ AdaptiveLimits::Learner AdaptiveLimits::begin(const Fingerprint& key,
                                               const config::QuotaLimit& settings) {
   const LimitBounds bounds(settings.floor, settings.ceiling);
   if (settings.algorithm == config::QuotaAlgorithm::kAuto) {
-    return {settings, AutoLimit(bounds, key.low), 0};
+    return {settings, AutoLimit(bounds, key.low)};
   }
-  return {settings, Gradient2Limit(bounds), 0};
+  return {settings, Gradient2Limit(bounds)};
 }
 
 void AdaptiveLimits::add(const Fingerprint& key, const config::QuotaLimit& settings,
@@ -28,19 +28,18 @@ void AdaptiveLimits::add(const Fingerprint& key, const config::QuotaLimit& setti
         return algorithm.limit();
       },
       learner.algorithm);
-  if (limit == learner.published) return;
   const Place place = table_.find(key);
-  if (!place) return;
-  place.slot->state.store(limit, std::memory_order_relaxed);
-  learner.published = limit;
+  if (place) place.slot->state.store(limit, std::memory_order_relaxed);
 }
 
 void AdaptiveLimits::prune() {
   const std::lock_guard lock(mutex_);
-  for (auto at = learners_.begin(); at != learners_.end();) {
+  auto at = learners_.lower_bound(pruned_until_);
+  for (int i = 0; i < kSlice && at != learners_.end(); ++i) {
     const bool is_gone = !table_.find({at->first.first, at->first.second});
     at = is_gone ? learners_.erase(at) : std::next(at);
   }
+  pruned_until_ = at != learners_.end() ? at->first : Key{};
 }
 
 }  // namespace headgate::quota

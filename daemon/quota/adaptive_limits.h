@@ -26,21 +26,22 @@ class AdaptiveLimits {
   // changed it begins anew.
   void add(const Fingerprint& key, const config::QuotaLimit& settings, const LimitSample& sample);
 
-  // Forgets keys that are not in the table any more.
+  // Forgets keys that are not in the table any more; looks at kSlice of them, at others each time.
   void prune();
+  static constexpr int kSlice = 1'000;
 
  private:
   using Key = std::pair<std::uint64_t, std::uint64_t>;
   struct Learner {
     config::QuotaLimit settings;
     std::variant<AutoLimit, Gradient2Limit> algorithm;
-    std::uint32_t published = 0;
   };
   static Learner begin(const Fingerprint& key, const config::QuotaLimit& settings);
 
   TableView& table_;
   std::mutex mutex_;
   std::map<Key, Learner> learners_;
+  Key pruned_until_{};
 };
 
 }  // namespace headgate::quota

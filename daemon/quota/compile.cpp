@@ -42,12 +42,15 @@ class DomainCompiler {
   void add(const std::vector<QuotaRule>& rules, RuleTree::Node& parent, const std::string& above,
            std::size_t level) {
     for (const QuotaRule& rule : rules) {
+      shared_values_.erase(level);
+      if (rule.share_threshold && rule.value) shared_values_[level] = *rule.value;
       const std::string* const value = rule.value ? &*rule.value : nullptr;
       const std::string path = path_of(above, rule.key, value);
       const Limit* const limit = rule.limit ? limit_of(rule, path, level) : nullptr;
       RuleTree::Node& node = domain_.tree.add(parent, rule.key, value, limit);
       add(rule.descriptors, node, path, level + 1);
     }
+    shared_values_.erase(level);
   }
 
   const Limit* limit_of(const QuotaRule& rule, const std::string& path, std::size_t level) {
@@ -59,7 +62,7 @@ class DomainCompiler {
     limit->quota_mode = rule.quota_mode;
     limit->detailed_metric = rule.detailed_metric;
     limit->value_to_metric = rule.value_to_metric;
-    if (rule.share_threshold && rule.value) limit->shared_value = *rule.value;
+    limit->shared_values = shared_values_;
     limit->level = level;
     limit->replaces = rule.replaces;
     limit->penalty = rule.penalty;
@@ -74,6 +77,7 @@ class DomainCompiler {
 
   Domain& domain_;
   std::map<std::string, int> names_;
+  std::map<std::size_t, std::string> shared_values_;  // of the levels above, and of this one
   std::map<std::uint64_t, std::shared_ptr<Tally>> tallies_;
 };
 

@@ -18,8 +18,6 @@
 namespace headgate::quota {
 namespace {
 
-constexpr std::uint64_t kTicksBetweenRecounts = 60;
-
 std::uint64_t read_clock(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
@@ -61,7 +59,7 @@ void tally(const Judged& judged, const Verdict& verdict) {
   const auto add = [](std::atomic<std::uint64_t>& to, std::uint64_t count) {
     to.fetch_add(count, std::memory_order_relaxed);
   };
-  if (judged.has_no_room) {
+  if (judged.has_no_room && !verdict.is_over) {
     add(counts.uncounted, 1);
   } else if (verdict.is_over) {
     add(counts.refused, 1);
@@ -71,11 +69,16 @@ void tally(const Judged& judged, const Verdict& verdict) {
   if (is_near(verdict)) add(counts.near_limit, 1);
 }
 
-std::optional<IpAddress> address_in(const Descriptor& descriptor) {
-  for (const Entry& entry : descriptor.entries) {
-    if (auto address = IpAddress::parse(entry.value)) return *address;
-  }
-  return std::nullopt;
+// The client whom a penalty of this limit is for: the value of the rule's own entry. Other values
+// are not looked at, for a user may call himself 192.0.2.1; and where several share a count nobody
+// knows whose refusals they are. One network of IPv6 is one client, as in the kernel.
+std::optional<Prefix> client_of(const Limit& limit, const Descriptor& descriptor) {
+  constexpr config::PrefixLengths kClient;
+  if (!limit.shared_values.empty() || limit.level >= descriptor.entries.size()) return std::nullopt;
+  const auto address = IpAddress::parse(descriptor.entries[limit.level].value);
+  if (!address) return std::nullopt;
+  const bool is_ipv4 = address->family() == IpFamily::kIpv4;
+  return Prefix::of(*address, is_ipv4 ? kClient.ipv4 : kClient.ipv6);
 }
 
 }  // namespace
@@ -101,12 +104,13 @@ void Engine::State::settle(const Domain& domain, const Descriptor& descriptor, s
   if (hits == 0) return;
   tally(judged, verdict);
   const Limit& limit = *verdict.limit;
-  if (!verdict.is_over || !limit.penalty || !on_offence) return;
-  const auto client = address_in(descriptor);
+  // That the account has no room is nobody's offence.
+  if (!verdict.is_over || judged.has_no_room || !limit.penalty || !on_offence) return;
+  const auto client = client_of(limit, descriptor);
   if (!client) return;
   const auto length =
       offenders.note_refusal(limit.identity, *client, *limit.penalty, now.steady_ns);
-  if (length) on_offence({*client, *length, domain.name, limit.name});
+  if (length) on_offence({*client, *length, domain.name, limit.name, limit.identity});
 }
 
 void Engine::State::judge_each(const Domain& domain, const Request& request, Decision& decision,
@@ -165,6 +169,10 @@ Engine::Engine(Clock clock) : state_(std::make_unique<State>()) {
   state_->policy = std::make_shared<const Policy>();
 }
 Engine::~Engine() = default;
+
+void Engine::forget(const Offence& offence) {
+  state_->offenders.forget(offence.limit, offence.client);
+}
 
 void Engine::on_offence(std::function<void(const Offence&)> call) {
   state_->on_offence = std::move(call);
@@ -239,13 +247,10 @@ Result<Engine::Acquired> Engine::acquire(const Request& request,
 }
 
 void Engine::tick() {
-  // Which reads all of the table.
-  const bool is_recount_due = ++state_->ticks % kTicksBetweenRecounts == 0;
   const Moment now = state_->now();
   for (const auto& [name, domain] : policy()->domains) {
     domain.account->end_expired(now.steady_ns);
     domain.account->adaptive().prune();
-    if (is_recount_due) domain.account->table().recount();
   }
 }
 

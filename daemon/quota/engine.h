@@ -110,16 +110,18 @@ class Engine {
 
   // A client that a rule has refused so often that it is to be denied (`penalty`).
   struct Offence {
-    IpAddress client;
+    Prefix client;  // an address, or a network that is one client
     std::chrono::milliseconds deny_for{0};
     std::string domain;
-    std::string rule;  // Limit::name
+    std::string rule;         // Limit::name
+    std::uint64_t limit = 0;  // Limit::identity
   };
   // Called by the thread that checks: it must be quick. Set it before the first check.
   void on_offence(std::function<void(const Offence&)> call);
+  // It could not be denied: its next offence is its first again.
+  void forget(const Offence& offence);
 
-  // About once a second: ends leases whose end has come, and mends what processes that died have
-  // left. One thread at a time.
+  // About once a second: ends leases whose end has come. One thread at a time.
   void tick();
 
  private:

@@ -19,7 +19,6 @@ struct Engine::State {
   std::atomic<std::shared_ptr<const Policy>> policy;
   Offenders offenders;
   std::function<void(const Offence&)> on_offence;
-  std::uint64_t ticks = 0;
 
   Moment now() const { return {clock.wall_ns(), clock.steady_ns()}; }
   // Finds the limits. Null: there is no such domain.

@@ -21,9 +21,6 @@ using std::chrono::nanoseconds;
 constexpr std::uint32_t kPatience = 8;
 constexpr std::uint32_t kMostDoublings = 3;  // … at most so many times.
 
-// Nobody knows when a permit comes back.
-constexpr nanoseconds kPermitHint = std::chrono::milliseconds(100);
-
 std::uint64_t to_ns(std::chrono::milliseconds time) {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
 }
@@ -119,8 +116,9 @@ Key key_of(const Limit& limit, const std::vector<Entry>& entries, std::uint64_t 
   Key key;
   KeyHash hash(seed, limit.identity);
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    const bool is_shared = !limit.shared_value.empty() && i == limit.level;
-    const std::string_view value = is_shared ? limit.shared_value : entries[i].value;
+    const auto shared = limit.shared_values.find(i);
+    const std::string_view value =
+        shared != limit.shared_values.end() ? shared->second : entries[i].value;
     hash.add(value);
     if (i != 0 && key.label.size() < shared::kLabelBytes) key.label += ", ";
     key.label += value.substr(0, shared::kLabelBytes);
@@ -206,7 +204,7 @@ Verdict verdict_on(std::uint32_t taken, std::uint32_t permits) {
 }
 
 void refund(const Limit& limit, const Judged& judged, std::uint64_t hits) {
-  if (!judged.place || judged.verdict.is_over) return;
+  if (!judged.place || judged.verdict.is_over || !judged.place.is_still_there()) return;
   shared::Word& state = judged.place.slot->state;
   std::uint64_t before = state.load(std::memory_order_relaxed);
   std::uint64_t after = before;

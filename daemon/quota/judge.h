@@ -32,7 +32,8 @@ struct Judged {
   Verdict verdict;  // without shadow mode: is_over and would_be_over are the same
   Place place;      // empty if nothing was counted
   std::uint64_t counted = 0;
-  bool has_no_room = false;  // all keys have leases: it is admitted, and not counted
+  // All keys have leases: nothing was counted. A rate admits it, a limit of concurrency refuses it.
+  bool has_no_room = false;
 };
 Judged judge(const Limit& limit, TableView& table, const Key& key, std::uint64_t hits,
              const Moment& now, Counting counting);
@@ -47,7 +48,10 @@ Verdict verdict_on(std::uint32_t taken, std::uint32_t permits);
 // Notes in the slot that its key was asked for; makes whoever insists wait longer.
 void note(shared::Slot& slot, Verdict& verdict, const Moment& now);
 
-// Takes back what `judged` has counted.
+// Nobody knows when a permit comes back.
+inline constexpr std::chrono::nanoseconds kPermitHint = std::chrono::milliseconds(100);
+
+// Takes back what `judged` has counted, unless its key has given way meanwhile.
 void refund(const Limit& limit, const Judged& judged, std::uint64_t hits);
 
 }  // namespace headgate::quota

@@ -27,7 +27,7 @@ class Lender {
   Permit take_permit() { return std::move(permit_); }
 
  private:
-  bool take(const Limit& limit, const Key& key, const Place& place, const Moment& now,
+  bool take(const Limit& limit, const Place& place, std::size_t lease, const Moment& now,
             std::uint32_t permits);
 
   std::shared_ptr<Account> account_;

@@ -36,7 +36,7 @@ Offenders::Record& Offenders::touch(const Key& key) {
 }
 
 std::optional<std::chrono::milliseconds> Offenders::note_refusal(std::uint64_t limit,
-                                                                 const IpAddress& client,
+                                                                 const Prefix& client,
                                                                  const config::Penalty& penalty,
                                                                  std::uint64_t now_ns) {
   const std::lock_guard lock(mutex_);
@@ -51,6 +51,14 @@ std::optional<std::chrono::milliseconds> Offenders::note_refusal(std::uint64_t l
   record.length = next_length(record.length, record.until_ns, penalty, now_ns);
   record.until_ns = now_ns + to_ns(record.length);
   return record.length;
+}
+
+void Offenders::forget(std::uint64_t limit, const Prefix& client) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_key_.find({limit, client});
+  if (found == by_key_.end()) return;
+  records_.erase(found->second);
+  by_key_.erase(found);
 }
 
 }  // namespace headgate::quota

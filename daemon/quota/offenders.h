@@ -14,7 +14,7 @@
 
 namespace headgate::quota {
 
-// Counts refusals by address, and says when one has completed an offence, in the way of the
+// Counts refusals by client, and says when one has completed an offence, in the way of the
 // kernel's penalties (bpf/penalty.h). Remembers a bounded number of addresses, the latest.
 // Thread-safe.
 class Offenders {
@@ -23,13 +23,14 @@ class Offenders {
 
   // For every refusal by a limit of this identity. Returns how long the client is to be denied, to
   // the one caller that completes an offence.
-  std::optional<std::chrono::milliseconds> note_refusal(std::uint64_t limit,
-                                                        const IpAddress& client,
+  std::optional<std::chrono::milliseconds> note_refusal(std::uint64_t limit, const Prefix& client,
                                                         const config::Penalty& penalty,
                                                         std::uint64_t now_ns);
 
+  void forget(std::uint64_t limit, const Prefix& client);
+
  private:
-  using Key = std::pair<std::uint64_t, IpAddress>;
+  using Key = std::pair<std::uint64_t, Prefix>;
   struct Record {
     Key key;
     std::uint64_t first_ns = 0;  // refusal that is counted from

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,12 +30,13 @@ struct Limit {
   bool quota_mode = false;
   bool detailed_metric = false;
   bool value_to_metric = false;
-  std::string shared_value;  // share_threshold: the wildcard, in place of what matches it; or empty
+  // share_threshold: by level, the wildcard in place of the values that match it.
+  std::map<std::size_t, std::string> shared_values;
   std::vector<std::string> replaces;
   std::optional<config::Penalty> penalty;
   std::uint64_t identity = 0;    // of what makes it the same limit after a reload (compile.h)
   std::shared_ptr<Tally> tally;  // of all its keys; outlives the policy where the identity does
-  std::size_t level = 0;         // of the entry whose value `shared_value` stands for
+  std::size_t level = 0;         // of the rule's own entry; 0 at the top
 };
 
 struct Domain {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/quota/usage.h"
 
+#include <random>
 #include <utility>
 
+#include "quota/key.h"
 #include "quota/throttle.h"
 
 namespace headgate::quota {
@@ -26,20 +28,26 @@ Party party_of(config::ClientQuota::Whom whom) {
   return Party::kAny;
 }
 
-// Each part with its length, so that no two buckets have one name.
-std::string bucket_name(UsageKind kind, const Requester& bucket, std::string_view address) {
-  std::string name(1, static_cast<char>('0' + index(kind)));
-  for (const auto& part : {bucket.user, bucket.client, std::optional(address)}) {
-    name += part ? std::to_string(part->size()) + ":" + std::string(*part) : "-";
-  }
-  return name;
-}
-
 milliseconds longest_throttle(UsageKind kind) {
   return kind == UsageKind::kBytes ? kNoThrottleCap : kLongestThrottle;
 }
 
 }  // namespace
+
+Usage::Usage(std::size_t most)
+    : most_(most), seed_(std::uint64_t{std::random_device{}()} << 32 | std::random_device{}()) {}
+
+Usage::Name Usage::name_of(UsageKind kind, const Requester& bucket,
+                           std::string_view address) const {
+  KeyHash hash(seed_, index(kind));
+  for (const auto& part : {bucket.user, bucket.client}) {
+    hash.add(part ? "named" : "any");
+    hash.add(part.value_or(""));
+  }
+  hash.add(address);
+  const Fingerprint name = hash.finish();
+  return {name.high, name.low};
+}
 
 void Usage::put_in_force(const std::vector<config::ClientQuota>& quotas) {
   Quotas<double> next[kUsageKinds];
@@ -56,7 +64,7 @@ void Usage::put_in_force(const std::vector<config::ClientQuota>& quotas) {
   for (std::size_t i = 0; i < kUsageKinds; ++i) quotas_[i] = std::move(next[i]);
 }
 
-Usage::Bucket& Usage::bucket(std::string name) {
+Usage::Bucket& Usage::bucket(const Name& name) {
   if (const auto found = by_name_.find(name); found != by_name_.end()) {
     buckets_.splice(buckets_.begin(), buckets_, found->second);
     return buckets_.front();
@@ -66,7 +74,7 @@ Usage::Bucket& Usage::bucket(std::string name) {
     buckets_.pop_back();
   }
   buckets_.push_front({name, {}, 0});
-  by_name_.emplace(std::move(name), buckets_.begin());
+  by_name_.emplace(name, buckets_.begin());
   return buckets_.front();
 }
 
@@ -78,7 +86,7 @@ void Usage::hold(UsageKind kind, double amount, const UsageReport& report, std::
   // New connections are counted for each address by itself (KIP-612).
   const bool is_by_address = kind == UsageKind::kConnections;
   Bucket& used =
-      bucket(bucket_name(kind, match->bucket, is_by_address ? report.address : std::string_view()));
+      bucket(name_of(kind, match->bucket, is_by_address ? report.address : std::string_view()));
   const bool was_silent = now_ns < used.silent_until_ns;
   milliseconds wait{0};
   double observed = 0;

@@ -6,12 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -50,7 +51,7 @@ struct Throttle {
 class Usage {
  public:
   // `most`: buckets that are remembered; the one that was used the longest time ago gives way.
-  explicit Usage(std::size_t most) : most_(most) {}
+  explicit Usage(std::size_t most);
 
   void put_in_force(const std::vector<config::ClientQuota>& quotas);
   Throttle report(const UsageReport& report, std::uint64_t now_ns);
@@ -64,21 +65,25 @@ class Usage {
   std::size_t buckets() const;
 
  private:
+  // What tells buckets apart: a hash of kind, names and address, which may be of any length.
+  using Name = std::pair<std::uint64_t, std::uint64_t>;
   struct Bucket {
-    std::string name;
+    Name name;
     SampledRate rate;
     std::uint64_t silent_until_ns = 0;
   };
-  Bucket& bucket(std::string name);
+  Name name_of(UsageKind kind, const Requester& bucket, std::string_view address) const;
+  Bucket& bucket(const Name& name);
   void hold(UsageKind kind, double amount, const UsageReport& report, std::uint64_t now_ns,
             Throttle& longest);
 
   mutable std::mutex mutex_;
   const std::size_t most_;
+  const std::uint64_t seed_;
   Quotas<double> quotas_[kUsageKinds];
   Totals totals_[kUsageKinds];
   std::list<Bucket> buckets_;  // the latest first
-  std::unordered_map<std::string, std::list<Bucket>::iterator> by_name_;
+  std::map<Name, std::list<Bucket>::iterator> by_name_;
 };
 
 }  // namespace headgate::quota

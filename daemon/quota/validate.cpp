@@ -10,8 +10,6 @@
 namespace headgate::quota {
 namespace {
 
-constexpr std::size_t kMaxKeyBytes = 4096;  // of a key or a value
-
 tl::unexpected<Error> bad_request(std::string message) {
   return fail(ErrorCode::kInvalidArgument, std::move(message));
 }
@@ -31,10 +29,6 @@ Result<void> check_entries(const Request& request, std::size_t i) {
   }
   for (const Entry& entry : entries) {
     if (entry.key.empty()) return bad_request(nth(request, i) + " has an entry without a key");
-    if (entry.key.size() > kMaxKeyBytes || entry.value.size() > kMaxKeyBytes) {
-      return bad_request(nth(request, i) + " has an entry longer than " +
-                         std::to_string(kMaxKeyBytes) + " bytes");
-    }
   }
   return {};
 }
@@ -67,14 +61,6 @@ Result<void> validate(std::string_view domain, const UsageReport& report) {
   for (const auto& name : {report.who.user, report.who.client}) {
     if (!name) continue;
     if (name->empty()) return bad_request("the report has an empty name");
-    if (name->size() > kMaxKeyBytes) {
-      return bad_request("the report has a name longer than " + std::to_string(kMaxKeyBytes) +
-                         " bytes");
-    }
-  }
-  if (report.address.size() > kMaxKeyBytes) {
-    return bad_request("the report has an address longer than " + std::to_string(kMaxKeyBytes) +
-                       " bytes");
   }
   if (report.time.count() < 0) return bad_request("the report has a negative time");
   return {};

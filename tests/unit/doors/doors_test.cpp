@@ -85,7 +85,7 @@ TEST_F(Opening, DoorsCloseWithinASecondWithCallersInThem) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
 }
 
-TEST(OpenToTheNetwork, OnlyWithoutTlsAndBeyondLoopback) {
+TEST(OpenToTheNetwork, OnlyWithoutCertificatesAndBeyondLoopback) {
   config::Quotas quotas;
   EXPECT_FALSE(is_open_to_the_network(quotas));
   for (const char* local : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"}) {
@@ -97,7 +97,11 @@ TEST(OpenToTheNetwork, OnlyWithoutTlsAndBeyondLoopback) {
     EXPECT_TRUE(is_open_to_the_network(quotas)) << wide;
   }
   quotas.tls.emplace();
+  EXPECT_TRUE(is_open_to_the_network(quotas)) << "TLS alone asks nobody who he is";
+  quotas.tls->client_ca = "/etc/headgate/clients.pem";
   EXPECT_FALSE(is_open_to_the_network(quotas));
+  quotas.http_listen = "0.0.0.0:1";
+  EXPECT_TRUE(is_open_to_the_network(quotas));
 }
 
 }  // namespace

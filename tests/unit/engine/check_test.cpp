@@ -121,6 +121,23 @@ TEST_F(Check, OrNoneIsCountedWhereTheDomainSaysSo) {
   EXPECT_FALSE(ask(all).is_over) << "what was refused has not been counted";
 }
 
+// One request evicts keys of its own: what is taken back is not taken from those that came instead.
+TEST_F(Check, NothingIsGivenBackToAKeyThatHasGivenWay) {
+  config::Quotas quotas = domain({rule("user", per_minute(10)), rule("none", per_minute(0))});
+  quotas.domains[0].check_all_then_commit = true;
+  quotas.domains[0].max_keys = 16;
+  put(quotas);
+  std::vector<std::string> names;
+  for (int i = 0; i < 60; ++i) names.push_back(std::to_string(i));
+  std::vector<Descriptor> many;
+  for (const std::string& name : names) many.push_back({{{"user", name}}, {}, {}});
+  many.push_back({{{"none", "x"}}, {}, {}});
+  EXPECT_TRUE(ask(many).is_over);
+  ask({{"user", "59"}}, 5);
+  EXPECT_TRUE(ask(many).is_over);
+  EXPECT_LE(ask({{"user", "59"}}, 0).remaining, 10U);
+}
+
 TEST_F(Check, ShadowModeCountsAndTellsAndDoesNotEnforce) {
   config::QuotaRule shadow = rule("user", per_minute(1));
   shadow.shadow_mode = true;
@@ -182,6 +199,18 @@ TEST_F(Check, ValuesThatMatchAWildcardShareOneCountIfTheySayTogether) {
   EXPECT_EQ(ask({{"path", "/b2"}}).remaining, 1U);
 }
 
+TEST_F(Check, WhatIsSharedAboveARuleIsSharedByIt) {
+  config::QuotaRule file = rule("file", std::nullopt, "files/*");
+  file.share_threshold = true;
+  file.descriptors = {rule("user", per_minute(2))};
+  put({file, rule("user", per_minute(2))});
+  ask({{"file", "files/1"}, {"user", "alice"}});
+  EXPECT_EQ(ask({{"file", "files/2"}, {"user", "alice"}}).remaining, 0U);
+  EXPECT_EQ(ask({{"file", "files/2"}, {"user", "bob"}}).remaining, 1U);
+  ask({{"user", "alice"}});
+  EXPECT_EQ(ask({{"user", "bob"}}).remaining, 1U) << "a rule beside it shares nothing";
+}
+
 TEST_F(Check, CountsWhatIsNearTheLimit) {
   put({rule("user", per_minute(10))});
   for (int i = 0; i < 8; ++i) ask({{"user", "alice"}});
@@ -234,8 +263,10 @@ TEST_F(Check, SaysWhatIsWrongWithARequest) {
             "descriptor 2 has an entry without a key");
   EXPECT_NE(error({"api", std::vector<Descriptor>(1'001, good), 1}), "");
   EXPECT_NE(error({"api", {{Entries(33, {"user", "x"}), {}, {}}}, 1}), "");
-  const std::string endless(5'000, 'x');
-  EXPECT_NE(error({"api", {{{{"user", endless}}, {}, {}}}, 1}), "");
+  // A header that a client makes as long as it likes must not switch off its limit.
+  const std::string endless(50'000, 'x');
+  EXPECT_EQ(error({"api", {{{{"user", endless}}, {}, {}}}, 1}), "");
+  EXPECT_TRUE(ask({{"user", endless}}).is_over);
   EXPECT_EQ(error({"api", {{{{"user", "x"}}, {}, LimitOverride{}}}, 1}),
             "the descriptor has a limit without a unit");
 }

@@ -85,11 +85,14 @@ TEST(Semaphore, LeasesExpireIfTheyHaveAnEnd) {
   Semaphore semaphore = at.semaphore();
   semaphore.take(0, 0, 5, 100);
   semaphore.take(0, 1, 5, 0);
-  EXPECT_FALSE(semaphore.has_expired(0, 99));
-  EXPECT_TRUE(semaphore.has_expired(0, 100));
-  EXPECT_FALSE(semaphore.has_expired(1, ~std::uint64_t{0}));
-  EXPECT_TRUE(semaphore.give(0));
-  EXPECT_FALSE(semaphore.has_expired(0, 100));
+  EXPECT_FALSE(semaphore.give_expired(0, 99));
+  EXPECT_FALSE(semaphore.give_expired(1, ~std::uint64_t{0}));
+  EXPECT_EQ(at.count(0), 2U);
+  EXPECT_TRUE(semaphore.give_expired(0, 100));
+  EXPECT_FALSE(semaphore.give_expired(0, 100));
+  EXPECT_EQ(at.count(0), 1U);
+  semaphore.take(0, 0, 5, 200);
+  EXPECT_FALSE(semaphore.give_expired(0, 100)) << "another life, with an end of its own";
 }
 
 // Two may end the same lease at the same time: its holder, and who looks for those that have
