@@ -18,12 +18,7 @@ grpc::Status wrong(const char* message) {
 }  // namespace
 
 AcquireStream::AcquireStream(quota::Engine& engine, Latency& latency, std::atomic<int>& holders)
-    : engine_(engine), latency_(latency), open_(open) {
-  if (open_.fetch_add(1) >= kMostOpen) {
-    Finish(rpc::to_status(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                          "too many permits are held by streams; those of others must end first"));
-    return;
-  }
+    : engine_(engine), latency_(latency), holders_(holders) {
   StartRead(&message_);
 }
 
