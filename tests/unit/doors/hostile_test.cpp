@@ -75,7 +75,7 @@ TEST_F(Hostile, MethodsThatAreNotThere) {
 }
 
 TEST_F(Hostile, AMessageThatIsTooLarge) {
-  auto request = request_of({{{"many", std::string(300'000, 'x')}}});
+  auto request = request_of({{{"many", std::string(1'100'000, 'x')}}});
   EXPECT_EQ(refusal_of(request).error_code(), StatusCode::RESOURCE_EXHAUSTED);
   expect_service();
 }
