@@ -31,10 +31,8 @@ Result<void> QuotaDoors::follow() {
   if (doors::is_open_to_the_network(quotas)) {
     spdlog::warn(
         "anybody who reaches this host may use up the quotas of others, and have them denied where "
-        "a "
-        "rule has a penalty: quotas.grpc.tls with client_ca, and quotas.http.listen on an address "
-        "of "
-        "this host alone, would be right");
+        "a rule has a penalty: quotas.grpc.tls with client_ca, and quotas.http.listen on an "
+        "address of this host alone, would be right");
   }
   return {};
 }

@@ -135,11 +135,10 @@ void TableView::take(shared::Set& set, std::uint64_t taken) const {
 }
 
 Place TableView::find_or_insert(const Fingerprint& key, std::uint64_t now_ns, std::uint32_t rule,
-                                std::string_view label, bool* is_new) {
+                                std::string_view label) {
   shared::Set& set = set_of(key);
   const std::uint64_t tag = tag_for(key);
   const std::size_t first = first_way(key);
-  if (is_new != nullptr) *is_new = false;
   if (const Place place = find_in(set, tag, first)) return place;
   const std::uint32_t now = to_used(now_ns);
   for (int i = 0; i < kTries; ++i) {
@@ -175,7 +174,6 @@ Place TableView::find_or_insert(const Fingerprint& key, std::uint64_t now_ns, st
     for (std::size_t at = 0; at < shared::kLabelBytes; ++at) {
       place.slot->label[at].store(at < label.size() ? label[at] : '\0', std::memory_order_relaxed);
     }
-    if (is_new != nullptr) *is_new = true;
     return place;
   }
   return {};

@@ -81,10 +81,9 @@ class TableView {
   }
   // The key's place; takes one if it has none, from the key that was asked for the longest time ago
   // if there are max_keys: of all keys in a small table, of 30 in a large one, and of the 15 of its
-  // set if that is full. None: all of those have leases. `label` is for people. `is_new` says
-  // whether it was taken now.
+  // set if that is full. None: all of those have leases. `label` is for people.
   Place find_or_insert(const Fingerprint& key, std::uint64_t now_ns, std::uint32_t rule,
-                       std::string_view label, bool* is_new = nullptr);
+                       std::string_view label);
 
   static void touch(shared::Slot& slot, std::uint64_t now_ns) {
     slot.used.store(to_used(now_ns), std::memory_order_relaxed);

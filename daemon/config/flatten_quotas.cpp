@@ -58,16 +58,6 @@ std::string concurrency_text(const QuotaLimit& limit) {
   return map.text();
 }
 
-std::string penalty_text(const Penalty& penalty) {
-  return Map()
-      .put("after", penalty.after)
-      .put("within", format_duration(penalty.within))
-      .put("deny_for", format_duration(penalty.deny_for))
-      .put("grow", penalty.grow)
-      .put("at_most", format_duration(penalty.at_most))
-      .text();
-}
-
 // In any order they mean the same.
 std::string sorted_text(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
@@ -129,6 +119,16 @@ std::string tls_text(const QuotaTls& tls) {
 }
 
 }  // namespace
+
+std::string penalty_text(const Penalty& penalty) {
+  return Map()
+      .put("after", penalty.after)
+      .put("within", format_duration(penalty.within))
+      .put("deny_for", format_duration(penalty.deny_for))
+      .put("grow", penalty.grow)
+      .put("at_most", format_duration(penalty.at_most))
+      .text();
+}
 
 std::string paths_text(std::vector<std::string> paths) {
   return sorted_text(std::move(paths));

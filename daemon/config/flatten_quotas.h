@@ -33,4 +33,7 @@ std::map<std::string, std::map<std::string, std::string>> flatten(const QuotaDom
 // Of the section without its domains, by whole key: "quotas.socket".
 std::map<std::string, std::string> flatten(const Quotas& quotas);
 
+// "{ after: 50, within: 10s, … }"
+std::string penalty_text(const Penalty& penalty);
+
 }  // namespace headgate::config

@@ -24,7 +24,7 @@ bool is_plain(std::string_view text) {
 
 }  // namespace
 
-std::string quoted_text(std::string_view text) {
+std::string quoted_text(std::string_view text, std::string_view escape) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out = "\"";
   for (const char c : text) {
@@ -32,7 +32,8 @@ std::string quoted_text(std::string_view text) {
     if (c == '"' || c == '\\') {
       out += {'\\', c};
     } else if (byte < 0x20 || byte == 0x7f) {
-      out += {'\\', 'x', kHex[byte >> 4U], kHex[byte & 0xfU]};
+      out += escape;
+      out += {kHex[byte >> 4U], kHex[byte & 0xfU]};
     } else {
       out += c;
     }

@@ -15,7 +15,8 @@ std::string to_flow_text(const Node& node);
 // Text without quotes where that is safe, else in double quotes with escapes.
 std::string scalar_text(std::string_view text);
 
-// Text in double quotes with escapes.
-std::string quoted_text(std::string_view text);
+// Text in double quotes with escapes. `escape`: what stands before the two digits of a control
+// character: "\\x" in YAML, "\\u00" in JSON.
+std::string quoted_text(std::string_view text, std::string_view escape = "\\x");
 
 }  // namespace headgate::config

@@ -5,26 +5,14 @@
 #include <cmath>
 #include <optional>
 
+#include "daemon/config/flow_text.h"
 #include "daemon/config/yaml11.h"
 
 namespace headgate::config {
 namespace {
 
 std::string quoted(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += {'\\', c};
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += "\\u00";
-      out += {kHex[byte >> 4U], kHex[byte & 0xfU]};
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
+  return quoted_text(text, "\\u00");
 }
 
 // JSON has no number that is infinite or none.

@@ -16,6 +16,7 @@ namespace headgate::config {
 
 // "minute", in any case; never kUnknown.
 Result<QuotaUnit> read_quota_unit(const Value& value);
+// 0 if it is none of them.
 std::chrono::milliseconds period_of(QuotaUnit unit);
 // kUnknown if it is none of them.
 QuotaUnit unit_of(std::chrono::milliseconds period);

@@ -112,9 +112,7 @@ grpc::Status Handlers::quota_top(const v1::QuotaTopRequest& request,
       request.limit() == 0 ? kDefaultKeys : std::min(request.limit(), kMaxKeys);
   std::vector<std::pair<const quota::Domain*, quota::KeyUse>> keys;
   for (const quota::Domain* domain : *domains) {
-    auto uses = engine.top(domain->name, limit);
-    if (!uses) continue;  // a reload has just taken it away
-    for (quota::KeyUse& use : *uses) keys.emplace_back(domain, std::move(use));
+    for (quota::KeyUse& use : engine.top(*domain, limit)) keys.emplace_back(domain, std::move(use));
     std::stable_sort(keys.begin(), keys.end(),
                      [](const auto& a, const auto& b) { return a.second.hits > b.second.hits; });
     keys.resize(std::min(keys.size(), limit));

@@ -2,7 +2,7 @@
 #include <chrono>
 #include <string>
 
-#include "daemon/config/number.h"
+#include "daemon/config/flatten_quotas.h"
 #include "daemon/config/words.h"
 #include "daemon/control/messages.h"
 
@@ -16,14 +16,6 @@ std::string word_of(QuotaAlgorithm algorithm) {
   const std::string_view word = config::word_for(config::kRateAlgorithms, algorithm);
   return std::string(word.empty() ? config::word_for(config::kConcurrencyAlgorithms, algorithm)
                                   : word);
-}
-
-std::string penalty_text(const config::Penalty& penalty) {
-  return "{ after: " + std::to_string(penalty.after) +
-         ", within: " + config::format_duration(penalty.within) +
-         ", deny_for: " + config::format_duration(penalty.deny_for) +
-         ", grow: " + std::to_string(penalty.grow) +
-         ", at_most: " + config::format_duration(penalty.at_most) + " }";
 }
 
 std::uint64_t milliseconds(std::chrono::milliseconds time) {
@@ -63,7 +55,7 @@ void fill(v1::QuotaLimit* message, const quota::Limit& limit) {
   message->set_path(limit.path);
   fill(message, limit.settings);
   message->set_mode(limit.shadow_mode ? "shadow" : limit.quota_mode ? "quota" : "enforce");
-  if (limit.penalty) message->set_penalty(penalty_text(*limit.penalty));
+  if (limit.penalty) message->set_penalty(config::penalty_text(*limit.penalty));
   if (limit.tally) fill(message, *limit.tally);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/observe/family.h"
+#include "daemon/quota/judge.h"
 
 namespace headgate::observe {
 namespace {
@@ -132,10 +133,7 @@ MetricFamily usage(const quota::Policy& policy, const std::string& name, const s
 }
 
 double limit_value(const quota::Limit& limit) {
-  const config::QuotaLimit& settings = limit.settings;
-  const bool is_adaptive = settings.algorithm == config::QuotaAlgorithm::kAuto ||
-                           settings.algorithm == config::QuotaAlgorithm::kGradient2;
-  return is_adaptive ? settings.ceiling : settings.requests;
+  return quota::is_adaptive(limit.settings) ? limit.settings.ceiling : limit.settings.requests;
 }
 
 }  // namespace

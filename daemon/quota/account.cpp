@@ -85,12 +85,13 @@ void Account::return_lease(std::size_t lease) {
   free_leases_.push_back(lease);
 }
 
+std::size_t Account::leases_used() const {
+  const std::lock_guard lock(mutex_);
+  return leases_used_;
+}
+
 std::size_t Account::end_expired(std::uint64_t now_ns) {
-  std::size_t used = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    used = leases_used_;
-  }
+  const std::size_t used = leases_used();
   std::size_t ended = 0;
   for (std::size_t lease = 0; lease < used; ++lease) {
     if (semaphore_.give_expired(lease, now_ns)) ++ended;
@@ -99,11 +100,7 @@ std::size_t Account::end_expired(std::uint64_t now_ns) {
 }
 
 std::unordered_map<std::uint32_t, std::uint64_t> Account::in_flight() const {
-  std::size_t used = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    used = leases_used_;
-  }
+  const std::size_t used = leases_used();
   std::unordered_map<std::uint32_t, std::uint64_t> counts;
   for (std::size_t lease = 0; lease < used; ++lease) {
     const auto slot = semaphore_.slot_held_by(lease);

@@ -47,6 +47,8 @@ class Account {
   Account(UniqueFd fd, void* memory, std::size_t bytes, std::size_t sets, std::uint32_t max_keys,
           std::uint64_t seed);
 
+  std::size_t leases_used() const;
+
   UniqueFd fd_;
   void* memory_;
   std::size_t bytes_;

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "daemon/config/quota_readers.h"
 #include "daemon/quota/account.h"
 #include "quota/key.h"
 
@@ -111,7 +112,6 @@ const Domain* domain_in(const Policy* policy, const std::string& name) {
 
 Result<std::shared_ptr<const Policy>> compile(const config::Quotas& quotas, const Policy* former) {
   auto policy = std::make_shared<Policy>();
-  policy->generation = former != nullptr ? former->generation + 1 : 1;
   for (const config::QuotaDomain& from : quotas.domains) {
     auto domain = compile_domain(from, quotas.max_keys, domain_in(former, from.name));
     if (!domain) return tl::unexpected(domain.error());
@@ -140,35 +140,10 @@ std::unique_ptr<const Limit> make_override(const LimitOverride& from,
   limit->name = "override";
   limit->settings.algorithm = QuotaAlgorithm::kFixedWindow;
   limit->settings.requests = from.requests;
-  limit->settings.per = length_of(from.unit);
+  limit->settings.per = config::period_of(from.unit);
   limit->settings.unit = from.unit;
   limit->identity = identity_of(*limit, false) + 1;  // not that of a rule with such a path
   return limit;
-}
-
-std::chrono::milliseconds length_of(config::QuotaUnit unit) {
-  using config::QuotaUnit;
-  using std::chrono::hours;
-  constexpr hours kDay{24};
-  switch (unit) {
-    case QuotaUnit::kUnknown:
-      break;
-    case QuotaUnit::kSecond:
-      return std::chrono::seconds(1);
-    case QuotaUnit::kMinute:
-      return std::chrono::minutes(1);
-    case QuotaUnit::kHour:
-      return hours(1);
-    case QuotaUnit::kDay:
-      return kDay;
-    case QuotaUnit::kWeek:
-      return 7 * kDay;
-    case QuotaUnit::kMonth:
-      return 30 * kDay;
-    case QuotaUnit::kYear:
-      return 365 * kDay;
-  }
-  return {};
 }
 
 }  // namespace headgate::quota

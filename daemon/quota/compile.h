@@ -20,7 +20,4 @@ std::uint64_t identity_of(const Limit& limit, bool has_own_name);
 std::unique_ptr<const Limit> make_override(const LimitOverride& from,
                                            const std::vector<Entry>& entries);
 
-// The length of a unit; 0 for kUnknown.
-std::chrono::milliseconds length_of(config::QuotaUnit unit);
-
 }  // namespace headgate::quota

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <ctime>
-#include <limits>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -191,7 +189,6 @@ std::shared_ptr<const Policy> Engine::policy() const {
   return state_->policy.load();
 }
 
-// Empty without a domain of that name.
 const Domain* Engine::State::begin(const Request& request, Decision& decision) const {
   decision.policy = policy.load();
   decision.verdicts.resize(request.descriptors.size());

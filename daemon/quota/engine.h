@@ -95,8 +95,8 @@ class Engine {
   // What is in force; never null.
   std::shared_ptr<const Policy> policy() const;
 
-  // The keys of a domain that are asked for most, most first. kNotFound: there is no such domain.
-  Result<std::vector<KeyUse>> top(const std::string& domain, std::size_t count) const;
+  // The keys of a domain that are asked for most, most first.
+  std::vector<KeyUse> top(const Domain& domain, std::size_t count) const;
   // The same of those rules alone that have a series for each key.
   std::vector<KeyUse> detailed_keys(const Domain& domain, std::size_t count) const;
   // Permits that are taken, by Limit::name; 0 for limits of concurrency that have none.

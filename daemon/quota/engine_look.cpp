@@ -86,13 +86,8 @@ Result<Decision> Engine::look(const Request& request) const {
   return decision;
 }
 
-Result<std::vector<KeyUse>> Engine::top(const std::string& domain_name, std::size_t count) const {
-  const auto now = policy();
-  const auto found = now->domains.find(domain_name);
-  if (found == now->domains.end()) {
-    return fail(ErrorCode::kNotFound, "there is no quota domain '" + domain_name + "'");
-  }
-  return uses_of(found->second, count, [](const Limit*) { return true; });
+std::vector<KeyUse> Engine::top(const Domain& domain, std::size_t count) const {
+  return uses_of(domain, count, [](const Limit*) { return true; });
 }
 
 std::vector<KeyUse> Engine::detailed_keys(const Domain& domain, std::size_t count) const {

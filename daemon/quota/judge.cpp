@@ -39,8 +39,7 @@ FixedWindow window_of(const config::QuotaLimit& settings) {
   return {to_ns(settings.per), settings.requests};
 }
 
-// Each of them makes a verdict of the state as it is, and of the state the next one; `counts` says
-// whether that is to be stored.
+// What a request makes of a state: the verdict, and the next state, if that is to be stored.
 struct Step {
   Verdict verdict;
   std::uint64_t next = 0;

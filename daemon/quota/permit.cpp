@@ -14,15 +14,12 @@ Permit& Permit::operator=(Permit&& other) noexcept {
   return *this;
 }
 
-void Permit::drop_last() {
-  const Held& last = held_.back();
-  last.account->semaphore().give(last.lease);
-  last.account->return_lease(last.lease);
-  held_.pop_back();
-}
-
 void Permit::drop() {
-  while (!held_.empty()) drop_last();
+  for (const Held& one : held_) {
+    one.account->semaphore().give(one.lease);
+    one.account->return_lease(one.lease);
+  }
+  held_.clear();
 }
 
 void Permit::end(const Outcome& outcome) {

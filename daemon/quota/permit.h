@@ -47,8 +47,6 @@ class Permit {
 
   bool holds_anything() const { return !held_.empty(); }
   void add(Held held) { held_.push_back(std::move(held)); }
-  // Gives back the one that was added last.
-  void drop_last();
   void drop();
   // Gives all back, and says how it went.
   void end(const Outcome& outcome);

@@ -50,7 +50,6 @@ struct Domain {
 };
 
 struct Policy {
-  std::uint64_t generation = 0;  // 1 for the first
   std::unordered_map<std::string, Domain> domains;
 };
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "daemon/quota/compile.h"
+#include "daemon/config/quota_readers.h"
 #include "daemon/quota/engine.h"
 
 namespace headgate::quota {
@@ -46,7 +46,7 @@ Result<void> validate(const Request& request) {
   for (std::size_t i = 0; i < request.descriptors.size(); ++i) {
     if (auto good = check_entries(request, i); !good) return good;
     const auto& limit = request.descriptors[i].limit;
-    if (limit && length_of(limit->unit).count() == 0) {
+    if (limit && config::period_of(limit->unit).count() == 0) {
       return bad_request(nth(request, i) + " has a limit without a unit");
     }
   }
