@@ -18,9 +18,9 @@
 
 namespace headgate::doors {
 
-// All calls of Watch, which have no time in headgate_quota_request_duration_seconds, and the one
-// thread that looks for them whether anything has changed; it
-// sleeps while nobody watches. Thread-safe.
+// All calls of Watch, and the one thread that looks for them whether anything has changed; it
+// sleeps while nobody watches. They last as long as their callers like, so they are in no
+// histogram. Thread-safe.
 class Watchers {
  public:
   explicit Watchers(const quota::Engine& engine);
@@ -35,8 +35,8 @@ class Watchers {
   void end();
 
   static constexpr std::size_t kMostStreams = 4'096;
-  static constexpr std::size_t kMostBytes =
-      16 * 1024 * 1024;  // of all requests, as gRPC keeps them
+  // Of their requests, which gRPC keeps. So what there is to look at is bounded, too.
+  static constexpr std::size_t kMostBytes = 16 * 1024 * 1024;
 
  private:
   grpc::Status admit(const headgate::quota::v1::WatchRequest& request,
