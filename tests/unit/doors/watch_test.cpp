@@ -217,7 +217,8 @@ TEST_F(Watching, SaysWhatIsWrong) {
 }
 
 TEST_F(Watching, WhoReadsLateGetsTheNewestState) {
-  const auto watcher = watch(large_watch());
+  // A client that nobody polls may take seconds to go on.
+  const auto watcher = watch(large_watch(), std::chrono::seconds(60));
   constexpr std::uint32_t kReloads = 10;
   for (std::uint32_t i = 1; i <= kReloads; ++i) {
     std::this_thread::sleep_for(milliseconds(150));
