@@ -123,7 +123,8 @@ class Lab:
 
     def _end_processes(self):
         for process in self._running:
-            process.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # its children, too: nginx has some
             process.wait()
 
 

@@ -26,6 +26,20 @@ netns: {lab.namespace("server")}
         config.write_text(self._configuration)
         self._daemon = self._lab.start_outside([self._programs / "headgated", "--config", config], log,
                                                self._side)
+        try:
+            self._await_ready(log)
+        except BaseException:  # also a signal's: nobody calls stop() then
+            self.stop()
+            raise
+
+    def stop(self):
+        self._lab.stop(self._daemon)
+        # With its bpffs the pins go, and the limits with them.
+        pins = self._lab.directory / "bpf"
+        if pins.is_mount():
+            subprocess.run(["umount", pins], check=True)
+
+    def _await_ready(self, log):
         for _ in range(400):
             if "ready:" in log.read_text():
                 return
@@ -33,11 +47,6 @@ netns: {lab.namespace("server")}
                 break
             time.sleep(0.05)
         raise RuntimeError("headgated did not come up:\n" + log.read_text())
-
-    def stop(self):
-        self._lab.stop(self._daemon)
-        # With its bpffs the pins go, and the limits with them.
-        subprocess.run(["umount", self._lab.directory / "bpf"], check=True)
 
     def ctl(self, *arguments):
         """What headgatectl prints."""
