@@ -184,12 +184,11 @@ def print_results(rows, memory, goals):
     times = lambda value: "" if value is None else f"{value:.2f}"
     if rows:
         print("\nDecisions over sockets, asked for by one thread of h2load\n"
-              "(µs: from a request to its answer, as the client sees it; CPU: what the limiter itself took for "
-              "a decision;\nof nginx, of HAProxy: how many times as many a second, with as many clients, as the "
-              "faster number of workers;\nh2load: what it took of a CPU: near 100 % the limiter may have had "
-              "time to spare)")
-        print(f"  {'asked':<30} {'clients':>7} {'a second':>9} {'least':>8} {'most':>8} {'p50 µs':>7} {'p99':>7} "
-              f"{'p99.9':>7} {'max':>8} {'CPU µs':>7} {'of nginx':>8} {'of HAProxy':>10} {'h2load':>6}")
+              "(µs: from a request to its answer, as the client sees it; CPU: what the limiter took for a "
+              "decision;\nof nginx, of HAProxy: times as many a second, with as many clients, as their faster "
+              "number of workers;\nh2load: what it took of a CPU: near 100 % the limiter had time to spare)")
+        print(f"  {'asked':<30} {'clients':>7} {'a second':>9} {'least':>8} {'most':>8} {'p50 µs':>7} "
+              f"{'p99':>7} {'p99.9':>7} {'max':>8} {'CPU µs':>7} {'of nginx':>8} {'of HAProxy':>10} {'h2load':>6}")
     for row in rows:
         print(f"  {row['asked']:<30} {row['clients']:>7} {row['per_second']:>9,.0f} {row['least']:>8,.0f} "
               f"{row['most']:>8,.0f} {row['p50']:>7,.0f} {row['p99']:>7,.0f} {row['p99.9']:>7,.0f} "
@@ -197,11 +196,11 @@ def print_results(rows, memory, goals):
               f"{times(row['of_haproxy']):>10} {row['busy']:>6.0%}")
     if memory:
         print("\nDecisions in shared memory, asked for by loops (of nginx, of HAProxy: of their best row)")
-        print(f"  {'scenario':<38} {'a second':>12} {'least':>12} {'most':>12} {'ns':>6} {'p50':>6} {'p99':>6} "
-              f"{'p99.9':>7} {'of nginx':>8} {'of HAProxy':>10}")
+        print(f"  {'scenario':<38} {'a second':>12} {'least':>12} {'most':>12} {'ns':>6} {'p50':>6} "
+              f"{'p99':>6} {'p99.9':>7} {'of nginx':>8} {'of HAProxy':>10}")
     for row in memory:
-        print(f"  {row['scenario']:<38} {row['per_second']:>12,.0f} {row['least']:>12,.0f} {row['most']:>12,.0f} "
-              f"{row['ns_per_decision']:>6.1f} {row['p50_ns']:>6,.0f} {row['p99_ns']:>6,.0f} "
+        print(f"  {row['scenario']:<38} {row['per_second']:>12,.0f} {row['least']:>12,.0f} "
+              f"{row['most']:>12,.0f} {row['ns_per_decision']:>6.1f} {row['p50_ns']:>6,.0f} {row['p99_ns']:>6,.0f} "
               f"{row['p999_ns']:>7,.0f} {times(row['of_nginx']):>8} {times(row['of_haproxy']):>10}")
     if goals:
         print("\nGoals")
