@@ -28,7 +28,7 @@ class Headgate:
     def __init__(self, lab, programs):
         self.lab = lab
         self.socket = lab.directory / "quota.sock"
-        self.memory_socket = self.socket  # where processes are let in to the shared memory
+        self.memory_socket = lab.directory / "quota-memory.sock"
         self._headgated = Headgated(lab, programs, lab.cgroup("server"), f"""
 rules: []
 metrics: {{ listen: "{self.metrics}" }}
@@ -38,8 +38,10 @@ quotas:
   http: {{ listen: "{self.http}" }}
   domains:
     - domain: {DOMAIN}
+      max_keys: 1500000
       descriptors:
         - {{ key: hot, rate_limit: {{ requests: {NEVER_REACHED}, per: 1s }} }}
+        - {{ key: permits, concurrency: {{ limit: 1000 }} }}
         - {{ key: few, rate_limit: {{ requests: {FEW}, per: 1h }} }}
 """, side=self.side)
 
