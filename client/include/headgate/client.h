@@ -71,7 +71,7 @@ struct Decision {
 
 // How a request went; adaptive limits (`auto`, `gradient2`) learn from it.
 struct Outcome {
-  std::optional<std::chrono::nanoseconds> latency;  // none: for as long as it was held
+  std::optional<std::chrono::nanoseconds> latency = std::nullopt;  // none: for as long as it was held
   bool has_failed = false;
 };
 
