@@ -312,9 +312,9 @@ class LibraryPackageTest(PackageTestCase):
     def test_they_fit_together_and_need_nothing_of_the_daemons(self):
         self.assertEqual(self.field("Depends", "libheadgate-client-dev"),
                          "libheadgate-client0 (= 1.2.3~test)")
-        depends = self.field("Depends", "libheadgate-client0")
-        self.assertEqual(set(re.sub(r" \([^)]*\)", "", depends).split(", ")) - {"liburcu8"},
-                         {"libc6", "libgcc-s1", "libstdc++6"})
+        depends = re.sub(r" \([^)]*\)", "", self.field("Depends", "libheadgate-client0")).split(", ")
+        self.assertEqual({name.removesuffix("t64") for name in depends},
+                         {"libc6", "libgcc-s1", "libstdc++6", "liburcu8"})
         shlibs = (self.directory / "control-libheadgate-client0/shlibs").read_text()
         self.assertRegex(shlibs, r"^libheadgate-client 0 libheadgate-client0\b")
 

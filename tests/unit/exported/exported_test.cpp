@@ -34,7 +34,7 @@ TEST(Exported, AClientAsksByKeysAndByEntries) {
   EXPECT_TRUE(client.try_acquire(std::span(&kAlice, 1), 2));
   EXPECT_EQ(client.rule(key), "");
   EXPECT_FALSE(client.status().is_attached);
-  EXPECT_STREQ(to_text(client.try_acquire(key).decision().reason), "not attached");
+  EXPECT_STREQ(to_text(client.try_acquire(key).decision().reason), "not attached to a daemon");
 }
 
 TEST(Exported, WhatMakesNoSenseIsThrownOutOfTheLibrary) {
