@@ -40,8 +40,7 @@ Learner learner_of(const AdaptiveLimitOptions& options) {
   switch (options.algorithm) {
     case AdaptiveAlgorithm::kAuto:
       return quota::AutoLimit(
-          bounds_of(options, quota::AutoLimit::kFloor, quota::AutoLimit::kCeiling),
-          quota::client::fresh_seed());
+          bounds_of(options, quota::AutoLimit::kFloor, quota::AutoLimit::kCeiling), fresh_seed());
     case AdaptiveAlgorithm::kGradient2:
       return quota::Gradient2Limit(
           bounds_of(options, quota::Gradient2Limit::kFloor, quota::Gradient2Limit::kCeiling));
@@ -90,7 +89,7 @@ void AdaptiveLimit::finish(const Slot& slot, const Outcome& outcome) noexcept {
   std::visit(
       [&](auto& algorithm) {
         algorithm.add(
-            {.now_ns = quota::client::to_ns(now),
+            {.now_ns = to_ns(now),
              .latency_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(latency.count(), 0)),
              .in_flight = slot.in_flight_,
              .is_failed = outcome.has_failed});

@@ -40,27 +40,27 @@ struct CircuitBreaker::Impl {
 };
 
 CircuitBreaker::CircuitBreaker(const CircuitBreakerOptions& options)
-    : impl_(new Impl{{settings_of(options), quota::client::fresh_seed()}}) {}
+    : impl_(new Impl{{settings_of(options), fresh_seed()}}) {}
 CircuitBreaker::~CircuitBreaker() = default;
 
 // The installed header knows a permit as the number that it consists of.
 CircuitBreaker::Call CircuitBreaker::try_acquire() noexcept {
-  const auto permit = impl_->breaker.try_acquire(quota::client::steady_ns());
+  const auto permit = impl_->breaker.try_acquire(steady_ns());
   if (!permit) return {nullptr, Call::kNone};
   return {this, std::bit_cast<std::uint64_t>(*permit)};
 }
 
 void CircuitBreaker::report(std::uint64_t period, bool is_success) noexcept {
   impl_->breaker.report(std::bit_cast<quota::CircuitBreaker::Permit>(period), is_success,
-                        quota::client::steady_ns());
+                        steady_ns());
 }
 
 CircuitBreaker::State CircuitBreaker::state() const noexcept {
-  return state_of(impl_->breaker.state(quota::client::steady_ns()));
+  return state_of(impl_->breaker.state(steady_ns()));
 }
 
 std::chrono::nanoseconds CircuitBreaker::retry_after() const noexcept {
-  return impl_->breaker.retry_after(quota::client::steady_ns());
+  return impl_->breaker.retry_after(steady_ns());
 }
 
 }  // namespace headgate::client

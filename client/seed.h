@@ -6,7 +6,7 @@
 #include <exception>
 #include <random>
 
-namespace headgate::quota::client {
+namespace headgate::client {
 
 // Of jitter: another one each time and in each process, also in both after a fork().
 inline std::uint64_t fresh_seed() noexcept {
@@ -18,4 +18,4 @@ inline std::uint64_t fresh_seed() noexcept {
   }
 }
 
-}  // namespace headgate::quota::client
+}  // namespace headgate::client

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace headgate::quota::client {
+namespace headgate::client {
 
 // As the arithmetic of quota/ has it.
 inline std::uint64_t to_ns(std::chrono::steady_clock::time_point time) {
@@ -17,4 +17,4 @@ inline std::uint64_t steady_ns() {
   return to_ns(std::chrono::steady_clock::now());
 }
 
-}  // namespace headgate::quota::client
+}  // namespace headgate::client
