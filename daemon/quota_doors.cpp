@@ -22,6 +22,7 @@ Result<void> QuotaDoors::prepare(const config::Config& config) {
 Result<void> QuotaDoors::follow() {
   const config::Quotas quotas = manager_.config().quotas;
   const std::lock_guard lock(mutex_);
+  if (doors_) doors_->follow_rules();
   if (doors_ || is_closed_ || !are_needed(quotas)) return {};
   if (auto prepared = doors::Doors::prepare(quotas); !prepared) return prepared;
   auto opened = doors::Doors::open(quotas, manager_.quotas());
@@ -46,6 +47,7 @@ void QuotaDoors::close() {
 std::string describe_doors(const config::Quotas& quotas) {
   if (!are_needed(quotas)) return "quotas off";
   std::string text = "quotas " + quotas.socket;
+  if (const auto memory = config::memory_socket_of(quotas)) text += ", memory " + *memory;
   if (quotas.grpc_listen) text += ", gRPC " + *quotas.grpc_listen;
   if (quotas.http_listen) text += ", HTTP " + *quotas.http_listen;
   return text;

@@ -19,19 +19,19 @@ inline constexpr std::uint64_t kMagic = 0x31'65'74'61'67'64'61'68;  // "hadgate1
 inline constexpr std::size_t kWays = 15;
 inline constexpr std::size_t kLabelBytes = 28;
 
-struct Header {
+struct alignas(128) Header {
   Word magic;
   Word sets;
   Word max_keys;
   Word seed;     // of the hash: nobody can choose keys that fall into one set
   Word keys;     // in the table; what a killed process leaves wrong the daemon mends
   Word evicted;  // keys that had to give way
-  std::byte unused[16];
+  std::byte unused[80];
 };
-static_assert(sizeof(Header) == 64);
+static_assert(sizeof(Header) == 128);  // so that no set lies in two pages
 
 // `change` makes the changes of one set atomic (table.h). A tag is 0 where no key is.
-struct alignas(64) Set {
+struct alignas(128) Set {
   Word change;
   Word tags[kWays];
 };

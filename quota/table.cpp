@@ -252,15 +252,17 @@ bool TableView::remove(const Place& place) {
   return false;
 }
 
-void TableView::recount() {
-  std::uint64_t before = header_->keys.load(std::memory_order_relaxed);
+std::uint64_t TableView::keys_in(const Range& range) const {
   std::uint64_t count = 0;
-  for (std::size_t i = 0; i < sets_; ++i) {
+  for (std::size_t i = range.begin; i < std::min(range.end, sets_); ++i) {
     for (const shared::Word& tag : set_array_[i].tags) {
       count += change::tag_of(tag.load(std::memory_order_relaxed)) != 0 ? 1U : 0U;
     }
   }
-  // Who has entered meanwhile is counted the next time.
+  return count;
+}
+
+void TableView::set_keys(std::uint64_t before, std::uint64_t count) {
   header_->keys.compare_exchange_strong(before, count, std::memory_order_relaxed);
 }
 

@@ -170,6 +170,7 @@ Tree flatten(const QuotaDomain& domain) {
 Flat flatten(const Quotas& quotas) {
   Flat flat;
   flat["quotas.socket"] = quotas.socket;
+  flat["quotas.memory.socket"] = memory_socket_of(quotas).value_or("off");
   if (quotas.grpc_listen) flat["quotas.grpc.listen"] = *quotas.grpc_listen;
   if (quotas.http_listen) flat["quotas.http.listen"] = *quotas.http_listen;
   if (quotas.tls) flat["quotas.grpc.tls"] = tls_text(*quotas.tls);

@@ -95,6 +95,12 @@ Result<void> read_quotas(const Value& value, Quotas& into) {
   const auto listen = [](std::optional<std::string>& to) {
     return [&to](const Value& v) { return read_endpoint(v, to); };
   };
+  const auto read_memory = [&](const Value& v) {
+    const auto read_socket = [&](const Value& path) {
+      return store(into.memory_socket, path.absolute_path(kMaxSocketBytes, {"off"}));
+    };
+    return read_map(v, v.name(), {{"socket", read_socket, true}});
+  };
   const auto read_grpc = [&](const Value& v) {
     return read_map(v, v.name(),
                     {{"listen", listen(into.grpc_listen), true},
@@ -107,6 +113,7 @@ Result<void> read_quotas(const Value& value, Quotas& into) {
       value, value.name(),
       {{"socket",
         [&](const Value& v) { return store(into.socket, v.absolute_path(kMaxSocketBytes)); }},
+       {"memory", read_memory},
        {"grpc", read_grpc},
        {"http", read_http},
        {"rule_files", [&](const Value& v) { return read_rule_files(v, into.rule_files); }},

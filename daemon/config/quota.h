@@ -9,47 +9,15 @@
 
 #include "daemon/config/penalty.h"
 #include "daemon/config/position.h"
+#include "quota/limit.h"
 
 // What `quotas:` and the rule files that it names say: limits on the requests of cooperating
 // services. The tree of descriptors is that of envoyproxy/ratelimit; native rules add keys to it.
 namespace headgate::config {
 
-// The numbers are those of the contract (envoy.service.ratelimit.v3.RateLimitResponse).
-enum class QuotaUnit : std::uint8_t {
-  kUnknown = 0,  // a native `per` that is none of these
-  kSecond = 1,
-  kMinute = 2,
-  kHour = 3,
-  kDay = 4,
-  kMonth = 5,  // 30 days
-  kYear = 6,   // 365 days
-  kWeek = 7,
-};
-
-enum class QuotaAlgorithm : std::uint8_t {
-  kFixedWindow,  // windows aligned to the epoch; the default of rule files
-  kGcra,         // a rolling limit; the default of native rules
-  kConcurrency,  // requests at once, each with a lease
-  kAuto,         // an adaptive number of requests at once, by Apache bRPC's algorithm
-  kGradient2,    // the same by the algorithm of Netflix' concurrency-limits
-};
-
-// One limit. Which fields mean something depends on the algorithm.
-struct QuotaLimit {
-  QuotaAlgorithm algorithm = QuotaAlgorithm::kFixedWindow;
-  bool is_unlimited = false;             // counts nothing, admits all; nothing below is set then
-  std::uint32_t requests = 0;            // in each `per`; at once for kConcurrency. 0 refuses all
-  std::chrono::milliseconds per{0};      // kFixedWindow, kGcra: 1 ms .. 365 d
-  QuotaUnit unit = QuotaUnit::kUnknown;  // of `per`, if it is one
-  std::uint32_t burst = 0;    // kGcra: at most so many at once; unless given: `requests`; refilled
-                              // within kMaxQuotaRefill
-  std::uint32_t floor = 0;    // kAuto, kGradient2: never fewer than this at once, …
-  std::uint32_t ceiling = 0;  // … and never more; >= floor >= 1
-  std::chrono::milliseconds lease_ttl{0};  // those at once: a lease ends by itself after this;
-                                           // 100 ms .. 1 d; 0: it does not
-
-  friend bool operator==(const QuotaLimit&, const QuotaLimit&) = default;
-};
+using QuotaUnit = quota::Unit;
+using QuotaAlgorithm = quota::Algorithm;
+using QuotaLimit = quota::LimitSettings;
 inline constexpr std::uint32_t kMaxConcurrency = 1'000'000;
 inline constexpr std::chrono::milliseconds kMaxQuotaPeriod = std::chrono::hours(24 * 365);
 // What the state of a rolling limit can hold (quota/gcra.h).
@@ -122,13 +90,18 @@ struct QuotaTls {
 // The section `quotas`. Without domains no door is opened.
 struct Quotas {
   std::string socket = "/run/headgate/quota.sock";  // gRPC; absolute path, < 108 bytes
-  std::optional<std::string> grpc_listen;           // "127.0.0.1:8081"; none: no TCP
-  std::optional<std::string> http_listen;           // `POST /json`
-  std::optional<QuotaTls> tls;                      // of grpc_listen
-  std::vector<std::string> rule_files;  // absolute paths; the last part may be a pattern
-  std::uint32_t max_keys = 100'000;     // of each domain without its own
+  // Where services get the memory to decide by themselves in: a path, "off", or empty for the file
+  // quota-memory.sock beside `socket`.
+  std::string memory_socket;
+  std::optional<std::string> grpc_listen;  // "127.0.0.1:8081"; none: no TCP
+  std::optional<std::string> http_listen;  // `POST /json`
+  std::optional<QuotaTls> tls;             // of grpc_listen
+  std::vector<std::string> rule_files;     // absolute paths; the last part may be a pattern
+  std::uint32_t max_keys = 100'000;        // of each domain without its own
   std::vector<QuotaDomain> domains;  // native ones, then those of the rule files in order of path
 };
+// The path that is meant; none: it is off.
+std::optional<std::string> memory_socket_of(const Quotas& quotas);
 inline constexpr std::size_t kMaxRuleFilePatterns = 64;
 inline constexpr std::uint32_t kMinQuotaKeys = 16;
 inline constexpr std::uint32_t kMaxQuotaKeys = 16'777'216;

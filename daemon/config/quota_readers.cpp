@@ -2,6 +2,7 @@
 #include "daemon/config/quota_readers.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "daemon/config/error.h"
 
@@ -80,6 +81,12 @@ Result<void> DistinctNames::add(const Value& place, std::string_view what,
   if (is_new) return {};
   return place.fail("duplicate " + std::string(what) + " " + quote(name) + ", first at line " +
                     std::to_string(first->second.line) + "; each once would be right");
+}
+
+std::optional<std::string> memory_socket_of(const Quotas& quotas) {
+  if (quotas.memory_socket == "off") return std::nullopt;
+  if (!quotas.memory_socket.empty()) return quotas.memory_socket;
+  return std::filesystem::path(quotas.socket).replace_filename("quota-memory.sock").string();
 }
 
 }  // namespace headgate::config

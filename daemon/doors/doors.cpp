@@ -9,6 +9,7 @@
 #include "daemon/doors/grpc_server.h"
 #include "daemon/doors/http_server.h"
 #include "daemon/doors/latency.h"
+#include "daemon/doors/memory_server.h"
 #include "daemon/doors/tls.h"
 #include "daemon/rpc/socket_path.h"
 
@@ -29,6 +30,7 @@ struct Doors::State {
   std::shared_ptr<LatencyPage> latency = std::make_shared<LatencyPage>();
   std::optional<GrpcServer> grpc;
   std::optional<HttpServer> http;
+  std::optional<MemoryServer> memory;
 };
 
 Doors::Doors(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -40,7 +42,10 @@ Result<void> Doors::prepare(const config::Quotas& quotas) {
   }
   if (auto grpc = probe(quotas.grpc_listen, "quotas.grpc.listen"); !grpc) return grpc;
   if (auto http = probe(quotas.http_listen, "quotas.http.listen"); !http) return http;
-  return rpc::prepare_socket_path(quotas.socket, "quotas.socket");
+  auto socket = rpc::prepare_socket_path(quotas.socket, "quotas.socket");
+  const auto memory = config::memory_socket_of(quotas);
+  if (!socket || !memory) return socket;
+  return rpc::prepare_socket_path(*memory, "quotas.memory.socket");
 }
 
 Result<std::unique_ptr<Doors>> Doors::open(const config::Quotas& quotas, quota::Engine& engine) {
@@ -53,7 +58,16 @@ Result<std::unique_ptr<Doors>> Doors::open(const config::Quotas& quotas, quota::
     if (!http) return tl::unexpected(http.error());
     state->http.emplace(*std::move(http));
   }
+  if (const auto path = config::memory_socket_of(quotas)) {
+    auto memory = MemoryServer::start(*path, engine);
+    if (!memory) return tl::unexpected(memory.error());
+    state->memory.emplace(*std::move(memory));
+  }
   return std::unique_ptr<Doors>(new Doors(std::move(state)));
+}
+
+void Doors::follow_rules() {
+  if (state_->memory) state_->memory->follow_rules();
 }
 
 std::shared_ptr<prometheus::Collectable> Doors::latency() const {

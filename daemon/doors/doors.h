@@ -12,8 +12,8 @@
 
 namespace headgate::doors {
 
-// By which services ask for quotas: gRPC on a Unix socket, and on TCP and HTTP where that is
-// configured. Open until destroyed, which takes less than a second.
+// By which services ask for quotas: gRPC on a Unix socket, memory to decide in by themselves, and
+// TCP and HTTP where that is configured. Open until destroyed, which takes less than a second.
 class Doors {
  public:
   // Can they be opened? Makes the socket's path free, reads the TLS files, listens on the addresses
@@ -24,6 +24,9 @@ class Doors {
   // is open then. The engine outlives the doors. Changes the umask of the process meanwhile.
   static Result<std::unique_ptr<Doors>> open(const config::Quotas& quotas, quota::Engine& engine);
   ~Doors();
+
+  // After each change of the rules. Any thread.
+  void follow_rules();
 
   // headgate_quota_request_duration_seconds for the metrics page; outlives the doors.
   std::shared_ptr<prometheus::Collectable> latency() const;

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "daemon/observe/family.h"
-#include "daemon/quota/judge.h"
+#include "quota/limit.h"
 
 namespace headgate::observe {
 namespace {

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -31,6 +32,7 @@ Account::Account(UniqueFd fd, void* memory, std::size_t bytes, std::size_t sets,
     : fd_(std::move(fd)),
       memory_(memory),
       bytes_(bytes),
+      sets_(sets),
       table_(memory, sets, max_keys, seed),
       leases_(reinterpret_cast<shared::Lease*>(table_.slot_array() + table_.slots())),
       semaphore_(table_.slot_array(), table_.slots(), leases_, Semaphore::kMostLeases) {}
@@ -71,18 +73,47 @@ Result<std::shared_ptr<Account>> Account::create(const std::string& name, std::u
 
 std::optional<std::size_t> Account::borrow_lease() {
   const std::lock_guard lock(mutex_);
-  if (!free_leases_.empty()) {
-    const std::size_t lease = free_leases_.back();
-    free_leases_.pop_back();
-    return lease;
+  if (free_leases_.empty()) {
+    const auto block = find_blocks(1);
+    if (!block) return std::nullopt;
+    lent_.set(*block);
+    leases_used_ = std::max(leases_used_, (*block + 1) * kBlock);
+    for (std::size_t i = kBlock; i != 0; --i) free_leases_.push_back(*block * kBlock + i - 1);
   }
-  if (leases_used_ == Semaphore::kMostLeases) return std::nullopt;
-  return leases_used_++;
+  const std::size_t lease = free_leases_.back();
+  free_leases_.pop_back();
+  return lease;
 }
 
 void Account::return_lease(std::size_t lease) {
   const std::lock_guard lock(mutex_);
   free_leases_.push_back(lease);
+}
+
+// The first of so many blocks that are free.
+std::optional<std::size_t> Account::find_blocks(std::size_t count) const {
+  std::size_t free = 0;
+  for (std::size_t block = 0; block < kBlocks; ++block) {
+    free = lent_.test(block) ? 0 : free + 1;
+    if (free == count) return block + 1 - count;
+  }
+  return std::nullopt;
+}
+
+std::optional<Account::Leases> Account::borrow_leases(std::size_t count) {
+  const std::size_t blocks = std::max<std::size_t>(1, (count + kBlock - 1) / kBlock);
+  const std::lock_guard lock(mutex_);
+  const auto first = find_blocks(blocks);
+  if (!first) return std::nullopt;
+  for (std::size_t i = 0; i < blocks; ++i) lent_.set(*first + i);
+  leases_used_ = std::max(leases_used_, (*first + blocks) * kBlock);
+  return Leases{*first * kBlock, blocks * kBlock};
+}
+
+void Account::return_leases(const Leases& leases) {
+  for (std::size_t i = 0; i < leases.count; ++i) semaphore_.clear(leases.first + i);
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < leases.count; i += kBlock) lent_.reset((leases.first + i) / kBlock);
 }
 
 std::size_t Account::leases_used() const {
@@ -107,6 +138,22 @@ std::unordered_map<std::uint32_t, std::uint64_t> Account::in_flight() const {
     if (slot) ++counts[table_.slot_array()[*slot].rule.load(std::memory_order_relaxed)];
   }
   return counts;
+}
+
+// A hole in the file is memory that nobody has touched: all 0, no key. No set is in two pages.
+void Account::recount() {
+  constexpr off_t kBegin = sizeof(shared::Header);
+  constexpr off_t kSet = sizeof(shared::Set);
+  static_assert(kBegin % kSet == 0 && 4096 % kSet == 0);
+  table_.recount([this](std::size_t from) -> TableView::Range {
+    const off_t data = lseek(fd_.get(), kBegin + static_cast<off_t>(from) * kSet, SEEK_DATA);
+    const off_t hole = data >= 0 ? lseek(fd_.get(), data, SEEK_HOLE) : -1;
+    if (hole < 0) return {};
+    const auto set_at = [&](off_t at) {
+      return std::min(sets_, static_cast<std::size_t>(std::max(at - kBegin, off_t{0}) / kSet));
+    };
+    return {set_at(data), set_at(hole)};
+  });
 }
 
 }  // namespace headgate::quota

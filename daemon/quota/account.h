@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -38,6 +39,23 @@ class Account {
   std::optional<std::size_t> borrow_lease();
   void return_lease(std::size_t lease);
 
+  // Leases for a process that maps the account, at least so many, one beside the other. None: there
+  // are not so many together.
+  struct Leases {
+    std::size_t first = 0;
+    std::size_t count = 0;
+  };
+  std::optional<Leases> borrow_leases(std::size_t count);
+  // Of a process that is gone: what they hold is given back first.
+  void return_leases(const Leases& leases);
+
+  // What such a process must know: the memory (not the caller's to close), and what is in it.
+  int fd() const { return fd_.get(); }
+  std::size_t sets() const { return sets_; }
+
+  // Counts the keys anew, without touching memory that nobody has touched.
+  void recount();
+
   // Gives back what leases hold whose end has come. Returns how many.
   std::size_t end_expired(std::uint64_t now_ns);
   // Permits that are taken, by Slot::rule.
@@ -47,19 +65,26 @@ class Account {
   Account(UniqueFd fd, void* memory, std::size_t bytes, std::size_t sets, std::uint32_t max_keys,
           std::uint64_t seed);
 
+  std::optional<std::size_t> find_blocks(std::size_t count) const;
   std::size_t leases_used() const;
 
   UniqueFd fd_;
   void* memory_;
   std::size_t bytes_;
+  std::size_t sets_;
   TableView table_;
   shared::Lease* leases_;
   Semaphore semaphore_;
   AdaptiveLimits adaptive_{table_};
 
+  // Leases are lent to processes by the block, and some blocks are the daemon's own.
+  static constexpr std::size_t kBlock = 1024;
+  static constexpr std::size_t kBlocks = Semaphore::kMostLeases / kBlock;
+
   mutable std::mutex mutex_;
-  std::vector<std::size_t> free_leases_;
-  std::size_t leases_used_ = 0;  // those with a higher number have never been lent
+  std::bitset<kBlocks> lent_;
+  std::vector<std::size_t> free_leases_;  // of the daemon's own
+  std::size_t leases_used_ = 0;           // those with a higher number have never been lent
 };
 
 }  // namespace headgate::quota

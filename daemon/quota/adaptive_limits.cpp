@@ -15,6 +15,9 @@ AdaptiveLimits::Learner AdaptiveLimits::begin(const Fingerprint& key,
 
 void AdaptiveLimits::add(const Fingerprint& key, const config::QuotaLimit& settings,
                          const LimitSample& sample) {
+  // Who has mapped the memory may make up keys.
+  const Place place = table_.find(key);
+  if (!place) return;
   const std::lock_guard lock(mutex_);
   const Key name{key.high, key.low};
   auto found = learners_.find(name);
@@ -28,8 +31,7 @@ void AdaptiveLimits::add(const Fingerprint& key, const config::QuotaLimit& setti
         return algorithm.limit();
       },
       learner.algorithm);
-  const Place place = table_.find(key);
-  if (place) place.slot->state.store(limit, std::memory_order_relaxed);
+  place.slot->state.store(limit, std::memory_order_relaxed);
 }
 
 void AdaptiveLimits::prune() {

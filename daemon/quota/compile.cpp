@@ -7,6 +7,7 @@
 #include "daemon/config/quota_readers.h"
 #include "daemon/quota/account.h"
 #include "quota/key.h"
+#include "quota/service_policy.h"
 
 namespace headgate::quota {
 namespace {
@@ -37,6 +38,8 @@ class DomainCompiler {
   void compile(const std::vector<QuotaRule>& rules) {
     count_names(rules, names_);
     add(rules, domain_.tree.root(), "", 0);
+    domain_.service_rules = service_rules_.take();
+    for (const auto& limit : domain_.limits) domain_.by_identity[limit->identity] = limit.get();
   }
 
  private:
@@ -49,6 +52,7 @@ class DomainCompiler {
       const std::string path = path_of(above, rule.key, value);
       const Limit* const limit = rule.limit ? limit_of(rule, path, level) : nullptr;
       RuleTree::Node& node = domain_.tree.add(parent, rule.key, value, limit);
+      service_rules_.add(level, rule.key, value, limit);
       add(rule.descriptors, node, path, level + 1);
     }
     shared_values_.erase(level);
@@ -59,8 +63,11 @@ class DomainCompiler {
     limit->name = rule.name.empty() ? path : rule.name;
     limit->path = path;
     limit->settings = *rule.limit;
+    limit->prepare();
     limit->shadow_mode = rule.shadow_mode;
     limit->quota_mode = rule.quota_mode;
+    limit->is_enforced = !rule.shadow_mode && !rule.quota_mode;
+    limit->has_penalty = rule.penalty.has_value();
     limit->detailed_metric = rule.detailed_metric;
     limit->value_to_metric = rule.value_to_metric;
     limit->shared_values = shared_values_;
@@ -80,6 +87,7 @@ class DomainCompiler {
   std::map<std::string, int> names_;
   std::map<std::size_t, std::string> shared_values_;  // of the levels above, and of this one
   std::map<std::uint64_t, std::shared_ptr<Tally>> tallies_;
+  ServicePolicyWriter service_rules_;
 };
 
 Result<Domain> compile_domain(const config::QuotaDomain& from, std::uint32_t default_max_keys,
@@ -142,6 +150,7 @@ std::unique_ptr<const Limit> make_override(const LimitOverride& from,
   limit->settings.requests = from.requests;
   limit->settings.per = config::period_of(from.unit);
   limit->settings.unit = from.unit;
+  limit->prepare();
   limit->identity = identity_of(*limit, false) + 1;  // not that of a rule with such a path
   return limit;
 }

@@ -4,6 +4,7 @@
 #include "common/result.h"
 #include "daemon/config/quota.h"
 #include "daemon/quota/policy.h"
+#include "daemon/quota/request.h"
 
 namespace headgate::quota {
 

@@ -24,7 +24,9 @@ std::uint64_t read_clock(clockid_t clock) {
 }
 
 const Limit* limit_for(const Domain& domain, const Descriptor& descriptor, Decision& decision) {
-  if (!descriptor.limit) return domain.tree.find(descriptor.entries);
+  if (!descriptor.limit) {
+    return static_cast<const Limit*>(domain.tree.find(descriptor.entries));
+  }
   decision.overrides.push_back(make_override(*descriptor.limit, descriptor.entries));
   return decision.overrides.back().get();
 }
@@ -42,38 +44,13 @@ void drop_replaced(std::vector<Verdict>& verdicts) {
   }
 }
 
-// More than 80 % of the limit is used, as envoyproxy/ratelimit has it.
-bool is_near(const Verdict& verdict) {
-  const config::QuotaLimit& settings = verdict.limit->settings;
-  if (settings.is_unlimited || verdict.would_be_over) return false;
-  const std::uint64_t most =
-      settings.algorithm == config::QuotaAlgorithm::kGcra ? settings.burst : settings.requests;
-  return std::uint64_t{verdict.remaining} * 5 < most;
-}
-
-void tally(const Judged& judged, const Verdict& verdict) {
-  if (!verdict.limit->tally) return;
-  Tally& counts = *verdict.limit->tally;
-  const auto add = [](std::atomic<std::uint64_t>& to, std::uint64_t count) {
-    to.fetch_add(count, std::memory_order_relaxed);
-  };
-  if (judged.has_no_room && !verdict.is_over) {
-    add(counts.uncounted, 1);
-  } else if (verdict.is_over) {
-    add(counts.refused, 1);
-  } else {
-    add(verdict.would_be_over ? counts.shadow : counts.admitted, 1);
-  }
-  if (is_near(verdict)) add(counts.near_limit, 1);
-}
-
 // The client whom a penalty of this limit is for: the value of the rule's own entry. Other values
 // are not looked at, for a user may call himself 192.0.2.1; and where several share a count nobody
 // knows whose refusals they are. One network of IPv6 is one client, as in the kernel.
-std::optional<Prefix> client_of(const Limit& limit, const Descriptor& descriptor) {
+std::optional<Prefix> client_of(const Limit& limit, std::string_view value) {
   constexpr config::PrefixLengths kClient;
-  if (!limit.shared_values.empty() || limit.level >= descriptor.entries.size()) return std::nullopt;
-  const auto address = IpAddress::parse(descriptor.entries[limit.level].value);
+  if (!limit.shared_values.empty()) return std::nullopt;
+  const auto address = IpAddress::parse(value);
   if (!address) return std::nullopt;
   const bool is_ipv4 = address->family() == IpFamily::kIpv4;
   return Prefix::of(*address, is_ipv4 ? kClient.ipv4 : kClient.ipv6);
@@ -81,12 +58,10 @@ std::optional<Prefix> client_of(const Limit& limit, const Descriptor& descriptor
 
 }  // namespace
 
-void take_over(Verdict& verdict, const Verdict& from) {
-  const Limit* const limit = verdict.limit;
-  verdict = from;
-  verdict.limit = limit;
+void take_over(Verdict& verdict, const Ruling& from) {
+  static_cast<Ruling&>(verdict) = from;
   verdict.would_be_over = from.is_over;
-  if (limit->shadow_mode || limit->quota_mode) verdict.is_over = false;
+  if (!verdict.limit->is_enforced) verdict.is_over = false;
 }
 
 Judged Engine::State::judge_one(const Domain& domain, const Request& request, std::size_t i,
@@ -100,11 +75,17 @@ Judged Engine::State::judge_one(const Domain& domain, const Request& request, st
 void Engine::State::settle(const Domain& domain, const Descriptor& descriptor, std::uint64_t hits,
                            const Judged& judged, Verdict& verdict, const Moment& now) {
   if (hits == 0) return;
-  tally(judged, verdict);
   const Limit& limit = *verdict.limit;
+  if (limit.tally) limit.tally->add(counted(limit, judged));
   // That the account has no room is nobody's offence.
-  if (!verdict.is_over || judged.has_no_room || !limit.penalty || !on_offence) return;
-  const auto client = client_of(limit, descriptor);
+  if (!verdict.is_over || judged.has_no_room || limit.level >= descriptor.entries.size()) return;
+  note_refusal(domain, limit, descriptor.entries[limit.level].value, now);
+}
+
+void Engine::State::note_refusal(const Domain& domain, const Limit& limit, std::string_view value,
+                                 const Moment& now) {
+  if (!limit.penalty || !on_offence) return;
+  const auto client = client_of(limit, value);
   if (!client) return;
   const auto length =
       offenders.note_refusal(limit.identity, *client, *limit.penalty, now.steady_ns);
@@ -117,7 +98,7 @@ void Engine::State::judge_each(const Domain& domain, const Request& request, Dec
     Verdict& verdict = decision.verdicts[i];
     if (verdict.limit == nullptr) continue;
     const Judged judged = judge_one(domain, request, i, *verdict.limit, now, Counting::kAll);
-    take_over(verdict, judged.verdict);
+    take_over(verdict, judged.ruling);
     settle(domain, request.descriptors[i], hits_of(request, i), judged, verdict, now);
   }
 }
@@ -131,14 +112,14 @@ void Engine::State::judge_together(const Domain& domain, const Request& request,
     Verdict& verdict = decision.verdicts[i];
     taken.emplace_back();
     if (verdict.limit == nullptr) continue;
-    if (has_room && lender != nullptr && is_concurrency(*verdict.limit)) {
+    if (has_room && lender != nullptr && is_concurrency(verdict.limit->settings)) {
       const std::vector<Entry>& entries = request.descriptors[i].entries;
       taken[i] = lender->lend(*verdict.limit, entries, now);
     } else {
       taken[i] = judge_one(domain, request, i, *verdict.limit, now,
                            has_room ? Counting::kAdmitted : Counting::kNone);
     }
-    take_over(verdict, taken[i].verdict);
+    take_over(verdict, taken[i].ruling);
     has_room = has_room && !verdict.is_over;
   }
   for (std::size_t i = 0; i < request.descriptors.size(); ++i) {
@@ -149,7 +130,7 @@ void Engine::State::judge_together(const Domain& domain, const Request& request,
       refund(*verdict.limit, taken[i], hits);
       if (!verdict.would_be_over) {
         const Judged after = judge_one(domain, request, i, *verdict.limit, now, Counting::kNone);
-        verdict.remaining = std::max(verdict.remaining, after.verdict.remaining);
+        verdict.remaining = std::max(verdict.remaining, after.ruling.remaining);
       }
     }
     if (has_room || verdict.is_over) {
@@ -248,6 +229,7 @@ void Engine::tick() {
   for (const auto& [name, domain] : policy()->domains) {
     domain.account->end_expired(now.steady_ns);
     domain.account->adaptive().prune();
+    domain.account->recount();
   }
 }
 

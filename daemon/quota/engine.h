@@ -16,20 +16,16 @@
 #include "daemon/quota/permit.h"
 #include "daemon/quota/policy.h"
 #include "daemon/quota/request.h"
+#include "quota/judge.h"
+#include "quota/limit_sample.h"
+#include "quota/sharded_tally.h"
 
 namespace headgate::quota {
 
 // What became of one descriptor.
-struct Verdict {
+struct Verdict : Ruling {        // is_over: what the caller is told
   const Limit* limit = nullptr;  // of the policy in the decision; null: nothing limits it
-  bool is_over = false;          // what the caller is told
   bool would_be_over = false;    // also in shadow mode
-  std::uint32_t remaining = 0;   // after this request; 2^32 - 1 if it is unlimited
-  std::chrono::nanoseconds until_reset{0};  // until the whole limit is free again
-  // Until the same request can be admitted; 0 if it was, kNever if it is larger than the limit.
-  std::chrono::nanoseconds retry_after{0};
-
-  static constexpr std::chrono::nanoseconds kNever = std::chrono::nanoseconds::max();
 };
 
 struct Decision {
@@ -92,6 +88,14 @@ class Engine {
   // time.
   Result<Throttle> report(std::string_view domain, const UsageReport& report);
 
+  // What a service says of requests that it has judged by itself, in memory that it shares; of a
+  // rule that is gone, or a domain, nothing is noted. `limit` is Limit::identity.
+  void note_tally(std::string_view domain, std::uint64_t limit, const TallyCounts& counts);
+  void note_sample(std::string_view domain, std::uint64_t limit, const Fingerprint& key,
+                   const LimitSample& sample);
+  // `value`: of the entry at the limit's own level.
+  void note_refusal(std::string_view domain, std::uint64_t limit, std::string_view value);
+
   // What is in force; never null.
   std::shared_ptr<const Policy> policy() const;
 
@@ -121,7 +125,8 @@ class Engine {
   // It could not be denied: its next offence is its first again.
   void forget(const Offence& offence);
 
-  // About once a second: ends leases whose end has come. One thread at a time.
+  // About once a second: ends leases whose end has come, and mends what processes that were killed
+  // have left. One thread at a time.
   void tick();
 
  private:

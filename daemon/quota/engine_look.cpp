@@ -80,7 +80,7 @@ Result<Decision> Engine::look(const Request& request) const {
     Verdict& verdict = decision.verdicts[i];
     if (verdict.limit == nullptr) continue;
     take_over(verdict,
-              state_->judge_one(*domain, request, i, *verdict.limit, now, Counting::kNone).verdict);
+              state_->judge_one(*domain, request, i, *verdict.limit, now, Counting::kNone).ruling);
   }
   State::end(decision);
   return decision;
@@ -103,7 +103,7 @@ std::vector<KeyUse> Engine::detailed_keys(const Domain& domain, std::size_t coun
 std::map<std::string, std::uint64_t> Engine::in_flight(const Domain& domain) const {
   std::map<std::string, std::uint64_t> counts;
   for (const auto& limit : domain.limits) {
-    if (is_concurrency(*limit)) counts[limit->name];
+    if (is_concurrency(limit->settings)) counts[limit->name];
   }
   const auto limits = limits_by_slot_rule(domain);
   for (const auto& [rule, count] : domain.account->in_flight()) {

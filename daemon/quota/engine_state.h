@@ -7,9 +7,9 @@
 #include <memory>
 
 #include "daemon/quota/engine.h"
-#include "daemon/quota/judge.h"
 #include "daemon/quota/lender.h"
 #include "daemon/quota/offenders.h"
+#include "quota/judge.h"
 
 // What the files of the engine share; nobody else includes this.
 namespace headgate::quota {
@@ -33,6 +33,8 @@ struct Engine::State {
                       const Moment& now, Lender* lender);
   void settle(const Domain& domain, const Descriptor& descriptor, std::uint64_t hits,
               const Judged& judged, Verdict& verdict, const Moment& now);
+  void note_refusal(const Domain& domain, const Limit& limit, std::string_view value,
+                    const Moment& now);
 };
 
 inline std::uint64_t hits_of(const Request& request, std::size_t i) {
@@ -41,6 +43,6 @@ inline std::uint64_t hits_of(const Request& request, std::size_t i) {
 
 // What the judge has found, for the limit that the verdict has already; in shadow mode it is told
 // otherwise.
-void take_over(Verdict& verdict, const Verdict& from);
+void take_over(Verdict& verdict, const Ruling& from);
 
 }  // namespace headgate::quota

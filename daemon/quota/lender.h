@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "daemon/quota/account.h"
-#include "daemon/quota/judge.h"
 #include "daemon/quota/permit.h"
+#include "daemon/quota/policy.h"
+#include "quota/judge.h"
 
 namespace headgate::quota {
 
@@ -27,9 +28,6 @@ class Lender {
   Permit take_permit() { return std::move(permit_); }
 
  private:
-  bool take(const Limit& limit, const Place& place, std::size_t lease, const Moment& now,
-            std::uint32_t permits);
-
   std::shared_ptr<Account> account_;
   std::optional<std::chrono::milliseconds> ttl_;
   Permit permit_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/quota/permit.h"
 
-#include "daemon/quota/judge.h"
+#include "quota/judge.h"
 
 namespace headgate::quota {
 

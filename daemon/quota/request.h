@@ -7,14 +7,9 @@
 #include <vector>
 
 #include "daemon/config/quota.h"
+#include "quota/limit.h"
 
 namespace headgate::quota {
-
-// What a service asks.
-struct Entry {
-  std::string_view key;
-  std::string_view value;
-};
 
 // A limit that comes with the request, in place of the configured one.
 struct LimitOverride {

@@ -50,13 +50,13 @@ struct Options {
 
 enum class Reason : std::uint8_t {
   kWithinLimit = 0,
-  kNoRule = 1,          // nothing limits it: no rule matches, or the daemon has no such domain
-  kUnlimited = 2,       // by a rule that says so
-  kNotEnforced = 3,     // over the limit of a rule that is only watched
+  kNoRule = 1,       // nothing limits it: no rule matches, or the daemon has no such domain
+  kUnlimited = 2,    // by a rule that says so
+  kNotEnforced = 3,  // over the limit of a rule that is only watched
   kLimitReached = 4,
-  kLargerThanLimit = 5, // it costs more than the whole limit: waiting does not help
-  kNoPermitLeft = 6,    // this process holds Options::max_permits, or the domain's memory is full
-  kNotAttached = 7,     // the daemon has never answered: as the fail policy says
+  kLargerThanLimit = 5,  // it costs more than the whole limit: waiting does not help
+  kNoPermitLeft = 6,     // this process holds Options::max_permits, or the domain's memory is full
+  kNotAttached = 7,      // the daemon has never answered: as the fail policy says
 };
 const char* to_text(Reason reason);  // "limit reached"
 
@@ -64,14 +64,15 @@ struct Decision {
   bool is_admitted = false;
   Reason reason = Reason::kNotAttached;
   std::uint32_t remaining = 0;  // after this request; 2^32 - 1 if nothing limits it
-  // Until the same request can be admitted; 0 if it was. It has no jitter: add some, so that callers
-  // do not return together. None: never.
+  // Until the same request can be admitted; 0 if it was. It has no jitter: add some, so that
+  // callers do not return together. None: never.
   std::optional<std::chrono::nanoseconds> retry_after = std::chrono::nanoseconds(0);
 };
 
 // How a request went; adaptive limits (`auto`, `gradient2`) learn from it.
 struct Outcome {
-  std::optional<std::chrono::nanoseconds> latency = std::nullopt;  // none: for as long as it was held
+  // None: for as long as it was held.
+  std::optional<std::chrono::nanoseconds> latency = std::nullopt;
   bool has_failed = false;
 };
 
@@ -141,8 +142,8 @@ struct Status {
 };
 
 // One domain's quotas for one process. Thread-safe. Has one thread of its own, which talks to the
-// daemon. After a fork() the child's client attaches anew by itself; what the parent holds stays the
-// parent's, and Admissions that the child inherited give nothing back.
+// daemon. After a fork() the child's client attaches anew by itself; what the parent holds stays
+// the parent's, and Admissions that the child inherited give nothing back.
 class Client {
  public:
   // Throws std::invalid_argument if the options make no sense; std::system_error if there is no
@@ -163,8 +164,8 @@ class Client {
   // Lock-free; no system call; never throws.
   Admission try_acquire(Key& key, std::uint64_t cost = 1) noexcept;
 
-  // The same for a key that is asked for once; it takes longer, for the rule must be found first. An
-  // invalid descriptor matches no rule.
+  // The same for a key that is asked for once; it takes longer, for the rule must be found first.
+  // An invalid descriptor matches no rule.
   Admission try_acquire(std::span<const Entry> entries, std::uint64_t cost = 1) noexcept;
   Admission try_acquire(std::initializer_list<Entry> entries, std::uint64_t cost = 1) noexcept {
     return try_acquire(std::span(entries.begin(), entries.size()), cost);

@@ -120,7 +120,21 @@ TEST(QuotaDifference, SaysWhatNeedsARestart) {
           "next start)",
           "quotas.http.listen: none -> 127.0.0.1:2 (at the next start)",
           "quotas.max_keys: 100000 -> 16 (at the next start)",
+          "quotas.memory.socket: /run/headgate/quota-memory.sock -> /quota-memory.sock (at the "
+          "next "
+          "start)",
           "quotas.socket: /run/headgate/quota.sock -> /q (at the next start)"));
+}
+
+TEST(QuotaDifference, TheMemorySocketIsBesideTheOtherUnlessItIsSaid) {
+  EXPECT_THAT(differences(quotas("socket: /a/b"), quotas("socket: /a/b, memory: { socket: off }")),
+              ElementsAre("quotas.memory.socket: /a/quota-memory.sock -> off (at the next start)"));
+  EXPECT_THAT(
+      differences(quotas("socket: /a/b"), quotas("socket: /a/b, memory: { socket: /c/d }")),
+      ElementsAre("quotas.memory.socket: /a/quota-memory.sock -> /c/d (at the next start)"));
+  EXPECT_THAT(differences(quotas("socket: /a/b"),
+                          quotas("socket: /a/b, memory: { socket: /a/quota-memory.sock }")),
+              ElementsAre());
 }
 
 // A new domain gets a table of the size that it asks for.

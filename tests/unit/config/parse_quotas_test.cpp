@@ -102,7 +102,8 @@ TEST(Quotas, ThatAreWrong) {
   expect_messages({
       {"rules: []\nquotas: 5", "f:2:9: 'quotas' is '5'" + map},
       {quotas("sockets: /a"),
-       "f:2:11: unknown key 'sockets' in quotas; did you mean 'socket'? Known keys: socket, grpc, "
+       "f:2:11: unknown key 'sockets' in quotas; did you mean 'socket'? Known keys: socket, "
+       "memory, grpc, "
        "http, rule_files, max_keys, domains"},
       {quotas("socket: a"), "f:2:19: 'quotas.socket' is 'a'" + path},
       {quotas("socket: /" + std::string(107, 'a')),

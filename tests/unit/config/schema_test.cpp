@@ -65,6 +65,8 @@ const std::map<std::string, Level> kLevels = {
      {"rules: [], quotas: { grpc: { listen: '[::1]:1', tls: { ",
       " } } }",
       {{"certificate", "/c"}, {"key", "/k"}}}},
+    {"/properties/quotas/properties/memory",
+     {"rules: [], quotas: { memory: { ", " } }", {{"socket", "/a"}}}},
     {"/properties/quotas/properties/http",
      {"rules: [], quotas: { http: { ", " } }", {{"listen", "'[::1]:1'"}}}},
     {"/$defs/quota_domain", {"rules: [], quotas: { domains: [{ ", " }] }", {{"domain", "api"}}}},

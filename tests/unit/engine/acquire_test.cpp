@@ -149,6 +149,7 @@ TEST_F(Acquire, NeverAdmitsMoreWhenManyThreadsRace) {
         const int now = ++inside;
         int before = most;
         while (now > before && !most.compare_exchange_weak(before, now)) continue;
+        std::this_thread::yield();  // another one's turn, also on one processor
         --inside;
         acquired.permit.end({});
       }

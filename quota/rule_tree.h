@@ -4,14 +4,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
 
-#include "daemon/quota/request.h"
+#include "quota/limit.h"
 
 namespace headgate::quota {
-
-struct Limit;
 
 // Finds the limit of a descriptor, level by level: the exact key and value first, then the values
 // with wildcards in the order of the file, then the key alone; what has been chosen is not gone
@@ -26,10 +22,10 @@ class RuleTree {
 
   struct Node;
   // The node for one rule below `parent`; each key and value once.
-  Node& add(Node& parent, const std::string& key, const std::string* value, const Limit* limit);
+  Node& add(Node& parent, const std::string& key, const std::string* value, const LimitCore* limit);
   Node& root() { return *root_; }
 
-  const Limit* find(const std::vector<Entry>& entries) const;
+  const LimitCore* find(EntrySpan entries) const;
 
  private:
   std::unique_ptr<Node> root_;

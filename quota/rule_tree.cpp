@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/quota/rule_tree.h"
+#include "quota/rule_tree.h"
 
 #include <functional>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace headgate::quota {
 namespace {
@@ -41,7 +43,7 @@ struct RuleTree::Node {
     std::unique_ptr<Node> node;
   };
 
-  const Limit* limit = nullptr;
+  const LimitCore* limit = nullptr;
   std::vector<std::unique_ptr<Exact>> owned;  // that `exact` refers to
   std::unordered_map<KeyValue, const Exact*, KeyValueHash> exact;
   std::vector<Wildcard> wildcards;
@@ -65,7 +67,7 @@ RuleTree::RuleTree(RuleTree&&) noexcept = default;
 RuleTree& RuleTree::operator=(RuleTree&&) noexcept = default;
 
 RuleTree::Node& RuleTree::add(Node& parent, const std::string& key, const std::string* value,
-                              const Limit* limit) {
+                              const LimitCore* limit) {
   auto node = std::make_unique<Node>();
   node->limit = limit;
   Node& added = *node;
@@ -82,7 +84,7 @@ RuleTree::Node& RuleTree::add(Node& parent, const std::string& key, const std::s
   return added;
 }
 
-const Limit* RuleTree::find(const std::vector<Entry>& entries) const {
+const LimitCore* RuleTree::find(EntrySpan entries) const {
   const Node* node = root_.get();
   for (const Entry& entry : entries) {
     node = node->child(entry);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/quota/rule_tree.h"
-
 #include <gtest/gtest.h>
 
+#include "quota/rule_tree.h"
 #include "world.h"
 
 namespace headgate::quota {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/mapping.h"
+#include "common/unique_fd.h"
+#include "quota/attach.h"
+#include "quota/service_policy.h"
+
+namespace headgate::client {
+
+// A connection to the daemon, which has let us in. One thread at a time.
+class Connection {
+ public:
+  struct Failure {
+    std::string why;                  // for people
+    bool has_no_such_domain = false;  // the daemon has answered, and does not know it
+  };
+  // Waits at most a second for the answer. Null, and why.
+  static std::unique_ptr<Connection> open(const std::string& socket, const std::string& domain,
+                                          std::uint32_t leases, Failure& failure);
+
+  std::unique_ptr<Mapping> take_mapping() { return std::move(mapping_); }
+  // The first rules are there at once, others when read() has brought them; the newest ones.
+  std::unique_ptr<quota::ServicePolicy> take_policy() { return std::move(policy_); }
+  std::vector<quota::attach::Throttle> take_throttles() { return std::move(throttles_); }
+
+  int fd() const { return fd_.get(); }
+  // Takes what has come, without waiting. False: the daemon has gone.
+  bool read();
+  // Never waits: what the daemon has no room for is lost. False: the daemon has gone.
+  bool send(std::string_view message);
+
+ private:
+  explicit Connection(UniqueFd fd) : fd_(std::move(fd)) {}
+  bool enter(const std::string& domain, std::uint32_t leases, Failure& failure);
+
+  UniqueFd fd_;
+  std::unique_ptr<Mapping> mapping_;
+  std::unique_ptr<quota::ServicePolicy> policy_;
+  std::vector<quota::attach::Throttle> throttles_;
+};
+
+}  // namespace headgate::client

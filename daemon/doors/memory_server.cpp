@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/doors/memory_server.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <iterator>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "common/unique_fd.h"
+#include "daemon/doors/memory_peer.h"
+
+namespace headgate::doors {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kBacklog = 256;
+constexpr std::size_t kEvents = 64;
+constexpr std::chrono::seconds kHelloPatience{5};
+constexpr std::chrono::milliseconds kNoFilesPause{50};
+constexpr int kTurnMs = 1000;  // how often it looks who has not said hello
+
+// What an event is about: a connection's number, and which of its two file descriptors.
+enum class Source : std::uint64_t { kListener = 0, kWake = 1, kPeer = 2, kProcess = 3 };
+constexpr std::uint64_t make_tag(Source source, std::uint64_t number) {
+  return number << 2 | static_cast<std::uint64_t>(source);
+}
+
+}  // namespace
+
+struct MemoryServer::State {
+  State(std::string at, quota::Engine& of) : path(std::move(at)), engine(of) {}
+  ~State() {
+    if (thread.joinable()) {
+      is_ending = true;
+      eventfd_write(wake.get(), 1);
+      thread.join();
+    }
+    if (listener) unlink(path.c_str());
+  }
+
+  Result<void> open();
+  void run();
+  void watch(int fd, std::uint64_t tag) const;
+  void accept_some();
+  void end(std::uint64_t number) { peers.erase(number); }
+  void end_silent();
+  void follow();
+
+  struct Peer {
+    Peer(UniqueFd fd, quota::Engine& of) : peer(std::move(fd), of) {}
+    MemoryPeer peer;
+    Clock::time_point since = Clock::now();
+  };
+
+  const std::string path;
+  quota::Engine& engine;
+  UniqueFd listener;
+  UniqueFd epoll;
+  UniqueFd wake;
+  std::atomic<bool> is_ending = false;
+  std::atomic<bool> have_rules_changed = false;
+  std::unordered_map<std::uint64_t, Peer> peers;  // by number
+  std::uint64_t next_number = 0;
+  std::thread thread;
+};
+
+Result<void> MemoryServer::State::open() {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the path " + path + " is too long for a socket; see quotas.memory.socket");
+  }
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const auto wrong = [&] {
+    return fail_errno("cannot serve the memory of quotas on " + path, errno);
+  };
+  UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd || bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return wrong();
+  }
+  listener = std::move(fd);  // and with it the file
+  constexpr mode_t kMode = 0660;
+  epoll.reset(epoll_create1(EPOLL_CLOEXEC));
+  wake.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (chmod(path.c_str(), kMode) != 0 || listen(listener.get(), kBacklog) != 0 || !epoll || !wake) {
+    return wrong();
+  }
+  watch(listener.get(), make_tag(Source::kListener, 0));
+  watch(wake.get(), make_tag(Source::kWake, 0));
+  return {};
+}
+
+void MemoryServer::State::watch(int fd, std::uint64_t tag) const {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag;
+  epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event);
+}
+
+void MemoryServer::State::run() {
+  std::array<epoll_event, kEvents> events{};
+  while (!is_ending) {
+    const int count = epoll_wait(epoll.get(), events.data(), kEvents, kTurnMs);
+    for (int i = 0; i < count; ++i) {
+      const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
+      const std::uint64_t number = tag >> 2;
+      switch (static_cast<Source>(tag & 3)) {
+        case Source::kListener:
+          accept_some();
+          break;
+        case Source::kWake: {
+          eventfd_t unused = 0;
+          eventfd_read(wake.get(), &unused);
+          break;
+        }
+        case Source::kPeer:
+          // An event of one that has just ended may still be among them.
+          if (const auto at = peers.find(number); at != peers.end() && !at->second.peer.read()) {
+            end(number);
+          }
+          break;
+        case Source::kProcess:
+          end(number);
+          break;
+      }
+    }
+    if (have_rules_changed.exchange(false)) follow();
+    end_silent();
+  }
+  for (auto& [number, one] : peers) one.peer.keep();
+  peers.clear();
+}
+
+void MemoryServer::State::accept_some() {
+  UniqueFd fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd) {
+    // It would be told at once again.
+    if (errno == EMFILE || errno == ENFILE) std::this_thread::sleep_for(kNoFilesPause);
+    return;
+  }
+  if (peers.size() >= kMostServices) return;  // closed: it comes again later
+  const std::uint64_t number = next_number++;
+  const MemoryPeer& peer = peers.try_emplace(number, std::move(fd), engine).first->second.peer;
+  watch(peer.fd(), make_tag(Source::kPeer, number));
+  if (peer.process() >= 0) watch(peer.process(), make_tag(Source::kProcess, number));
+}
+
+// Who only connects takes no place for long.
+void MemoryServer::State::end_silent() {
+  const auto now = Clock::now();
+  std::erase_if(peers, [&](const auto& one) {
+    return !one.second.peer.has_entered() && now - one.second.since > kHelloPatience;
+  });
+}
+
+void MemoryServer::State::follow() {
+  for (auto at = peers.begin(); at != peers.end();) {
+    at = at->second.peer.follow_rules() ? std::next(at) : peers.erase(at);
+  }
+}
+
+MemoryServer::MemoryServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+MemoryServer::MemoryServer(MemoryServer&&) noexcept = default;
+MemoryServer::~MemoryServer() = default;
+
+Result<MemoryServer> MemoryServer::start(const std::string& path, quota::Engine& engine) {
+  auto state = std::make_unique<State>(path, engine);
+  if (auto opened = state->open(); !opened) return tl::unexpected(opened.error());
+  state->thread = std::thread([&server = *state] { server.run(); });
+  return MemoryServer(std::move(state));
+}
+
+void MemoryServer::follow_rules() {
+  state_->have_rules_changed = true;
+  eventfd_write(state_->wake.get(), 1);
+}
+
+}  // namespace headgate::doors
