@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <pthread.h>
 
 #include "client/rcu.h"
+#include "client/seed.h"
 #include "quota/backoff.h"
 
 namespace headgate::client {
@@ -29,13 +29,6 @@ constexpr quota::BackoffSettings kBackoff{.base = milliseconds(20), .cap = milli
 constexpr milliseconds kBusyPause{100};
 constexpr milliseconds kIdlePause{1000};
 constexpr std::chrono::seconds kTallyPeriod{1};
-
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
-  if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-    seed = static_cast<std::uint64_t>(getpid());
-  return seed;
-}
 
 // The service's signals are the service's business.
 class SignalsBlocked {
@@ -61,7 +54,7 @@ std::uint64_t next_generation() {
 }  // namespace
 
 Worker::Worker(Core& core)
-    : core_(core), random_(random_seed()), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : core_(core), random_(fresh_seed()), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!wake_) throw std::system_error(errno, std::generic_category(), "no eventfd to be had");
   const SignalsBlocked blocked;
   thread_ = std::thread([this] { run(); });

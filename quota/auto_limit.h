@@ -33,9 +33,10 @@ namespace headgate::quota {
 // sample costs a few nanoseconds.
 class AutoLimit {
  public:
-  // By default as there: 9 is bRPC's number of threads; a ceiling it has not.
+  // By default as there: 9 is bRPC's number of threads; a ceiling it has not, this one is ours.
   static constexpr std::uint32_t kInitial = 40;
   static constexpr std::uint32_t kFloor = 9;
+  static constexpr std::uint32_t kCeiling = 1000;
 
   // `seed`: of when to measure anew. Services that have the same would all falter together.
   AutoLimit(LimitBounds bounds, std::uint64_t seed);

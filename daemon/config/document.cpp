@@ -12,8 +12,8 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include "common/utf8.h"
 #include "daemon/config/error.h"
-#include "daemon/config/text.h"
 
 namespace headgate::config {
 namespace {

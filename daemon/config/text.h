@@ -13,7 +13,4 @@ namespace headgate::config {
 // The error names the first byte that is wrong as "file:line:col: …".
 Result<void> check_text(std::string_view text, const std::string& file);
 
-// Is `text` well-formed UTF-8, of whatever characters?
-bool is_utf8(std::string_view text);
-
 }  // namespace headgate::config

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian package, built by scripts/package from the programs under test: what is in it, what it
-depends on, and whether its unit, its manual pages and its configuration are as they should be. What it
-does when it is installed is seen in a virtual machine (label vm)."""
+"""The Debian packages, built by scripts/package from the programs under test: what is in them, what they
+depend on, and whether the daemon's unit, manual pages and configuration are as they should be, and
+programs can be built with the library's. What the daemon's does when it is installed is seen in a
+virtual machine (label vm)."""
+import io
 import os
 import pathlib
 import re
+import subprocess
 import tarfile
 import tempfile
 import unittest
@@ -34,33 +37,86 @@ FILES = {
     "/usr/share/man/man8/headgatectl.8.gz": 0o644,
     "/usr/share/man/man8/headgated.8.gz": 0o644,
 }
+# Without the architecture's part of the path.
+LIBRARY_FILES = {
+    "/usr/lib/libheadgate-client.so.0": None,  # a link
+    "/usr/lib/libheadgate-client.so.VERSION": 0o644,
+    "/usr/share/doc/libheadgate-client0/changelog.gz": 0o644,
+    "/usr/share/doc/libheadgate-client0/copyright": 0o644,
+}
+DEVELOPMENT_FILES = {
+    "/usr/include/headgate/adaptive_limit.h": 0o644,
+    "/usr/include/headgate/backoff.h": 0o644,
+    "/usr/include/headgate/circuit_breaker.h": 0o644,
+    "/usr/include/headgate/client.h": 0o644,
+    "/usr/include/headgate/client_c.h": 0o644,
+    "/usr/lib/cmake/headgate-client/headgate-client-config-BUILD.cmake": 0o644,
+    "/usr/lib/cmake/headgate-client/headgate-client-config-version.cmake": 0o644,
+    "/usr/lib/cmake/headgate-client/headgate-client-config.cmake": 0o644,
+    "/usr/lib/libheadgate-client.so": None,
+    "/usr/lib/pkgconfig/headgate-client.pc": 0o644,
+    "/usr/share/doc/libheadgate-client-dev/changelog.gz": 0o644,
+    "/usr/share/doc/libheadgate-client-dev/client.md.gz": 0o644,
+    "/usr/share/doc/libheadgate-client-dev/copyright": 0o644,
+    "/usr/share/doc/libheadgate-client-dev/examples/CMakeLists.txt": 0o644,
+    "/usr/share/doc/libheadgate-client-dev/examples/hello.cpp": 0o644,
+    "/usr/share/doc/libheadgate-client-dev/examples/limited_server.c": 0o644,
+    "/usr/share/man/man3/libheadgate-client.3.gz": 0o644,
+}
 UNIT = re.compile(r"(/usr)?/lib/systemd/system/headgate\.service")  # depends on the release
 
 
-class PackageTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        temporary = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(temporary.cleanup)
-        directory = pathlib.Path(temporary.name)
-        done = run(SCRIPTS / "package", "--no-install", "--build", os.environ["HEADGATE_BUILD"],
-                   "--out", directory, "--version", "1.2.3~test", timeout=170)
-        assert done.returncode == 0, done.stdout + done.stderr
-        cls.output = done.stdout
-        cls.package = pathlib.Path(done.stdout.splitlines()[-1])
-        cls.root = directory / "root"
-        cls.control = directory / "control"
-        for option, target in (("-x", cls.root), ("-e", cls.control)):
-            unpacked = run("dpkg-deb", option, cls.package, target)
-            assert unpacked.returncode == 0, unpacked.stderr
+def build_packages(directory):
+    """Name -> path of what scripts/package says that it has made."""
+    done = run(SCRIPTS / "package", "--no-install", "--build", os.environ["HEADGATE_BUILD"],
+               "--out", directory, "--version", "1.2.3~test", timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    paths = [pathlib.Path(line) for line in done.stdout.splitlines()[-3:]]
+    return {path.name.split("_")[0]: path for path in paths}
+
+
+def unpack(package, root, control):
+    for option, target in (("-x", root), ("-e", control)):
+        unpacked = run("dpkg-deb", option, package, target)
+        assert unpacked.returncode == 0, unpacked.stderr
+
+
+def files_in(package):
+    """Path -> mode of what is no directory, None for a link; all of it belongs to root."""
+    tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE, check=True)
+    with tarfile.open(fileobj=io.BytesIO(tar.stdout)) as archive:
+        members = [member for member in archive if not member.isdir()]
+    assert {(member.uname, member.gname) for member in members} == {("root", "root")}, package
+    return {member.name.lstrip("."): None if member.issym() else member.mode for member in members}
+
+
+class PackageTestCase(unittest.TestCase):
+    packages = {}
+    directory = None
 
     def assert_good(self, *command, **options):
         done = run(*command, **options)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout + done.stderr
 
-    def field(self, name):
-        return self.assert_good("dpkg-deb", "-f", self.package, name).strip()
+    def field(self, name, package="headgate"):
+        return self.assert_good("dpkg-deb", "-f", self.packages[package], name).strip()
+
+
+def setUpModule():  # pylint: disable=invalid-name
+    temporary = tempfile.TemporaryDirectory()
+    unittest.addModuleCleanup(temporary.cleanup)
+    PackageTestCase.directory = pathlib.Path(temporary.name)
+    PackageTestCase.packages = build_packages(PackageTestCase.directory)
+
+
+class PackageTest(PackageTestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.package = cls.packages["headgate"]
+        cls.root = cls.directory / "root"
+        cls.control = cls.directory / "control"
+        unpack(cls.package, cls.root, cls.control)
 
     def unit(self):
         found = list(self.root.glob("**/headgate.service"))
@@ -74,15 +130,7 @@ class PackageTest(unittest.TestCase):
         self.assertEqual(self.field("Architecture"), architecture)
 
     def test_the_files_belong_to_root_and_nothing_else_is_there(self):
-        listing = self.root.parent / "data.tar"
-        with open(listing, "wb") as file:
-            tar = support.subprocess.run(["dpkg-deb", "--fsys-tarfile", self.package], stdout=file,
-                                         check=False)
-        self.assertEqual(tar.returncode, 0)
-        with tarfile.open(listing) as archive:
-            members = [member for member in archive if not member.isdir()]
-        self.assertEqual({(member.uname, member.gname) for member in members}, {("root", "root")})
-        found = {member.name.lstrip("."): member.mode for member in members}
+        found = files_in(self.package)
         units = [name for name in found if UNIT.fullmatch(name)]
         self.assertEqual(len(units), 1, found)
         self.assertEqual(found.pop(units[0]), 0o644)
@@ -130,7 +178,8 @@ class PackageTest(unittest.TestCase):
             self.assert_good("sh", "-n", self.control / name)
 
     def test_lintian_finds_no_error_and_no_warning(self):
-        found = self.assert_good("lintian", "--allow-root", "--fail-on", "error,warning", self.package)
+        found = self.assert_good("lintian", "--allow-root", "--fail-on", "error,warning",
+                                 *self.packages.values())
         self.assertEqual(found, "")
 
     def test_nothing_tells_where_it_was_built(self):
@@ -232,6 +281,98 @@ class PackageTest(unittest.TestCase):
         self.assertIn("--config", options)
         for option in options:
             self.assertIn(f"*{option}*", page)
+
+
+class LibraryPackageTest(PackageTestCase):
+    """Both packages of the library, unpacked into one directory, which is not the root of this machine."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = cls.directory / "library"
+        for name in ("libheadgate-client0", "libheadgate-client-dev"):
+            unpack(cls.packages[name], cls.root, cls.directory / f"control-{name}")
+        triplet = run("dpkg-architecture", "-qDEB_HOST_MULTIARCH").stdout.strip()
+        cls.multiarch = f"/usr/lib/{triplet}"
+        cls.libraries = cls.root / cls.multiarch.lstrip("/")
+        cls.examples = cls.root / "usr/share/doc/libheadgate-client-dev/examples"
+
+    def files(self, package):
+        return {re.sub(r"(\.so|-config)[.-](\d+\.\d+\.\d+|relwithdebinfo|none|debug|release)",
+                       lambda found: found[1] + (".VERSION" if found[1] == ".so" else "-BUILD"),
+                       name.replace(self.multiarch, "/usr/lib")): mode
+                for name, mode in files_in(self.packages[package]).items()}
+
+    def test_the_files_are_where_their_architecture_has_them(self):
+        self.assertEqual(self.files("libheadgate-client0"), LIBRARY_FILES)
+        self.assertEqual(self.files("libheadgate-client-dev"), DEVELOPMENT_FILES)
+        for package in ("libheadgate-client0", "libheadgate-client-dev"):
+            self.assertEqual(self.field("Multi-Arch", package), "same")
+            self.assertIn(f"{self.multiarch}/", str(files_in(self.packages[package])))
+
+    def test_they_fit_together_and_need_nothing_of_the_daemons(self):
+        self.assertEqual(self.field("Depends", "libheadgate-client-dev"),
+                         "libheadgate-client0 (= 1.2.3~test)")
+        depends = re.sub(r" \([^)]*\)", "", self.field("Depends", "libheadgate-client0")).split(", ")
+        self.assertEqual({name.removesuffix("t64") for name in depends},
+                         {"libc6", "libgcc-s1", "libstdc++6", "liburcu8"})
+        shlibs = (self.directory / "control-libheadgate-client0/shlibs").read_text()
+        self.assertRegex(shlibs, r"^libheadgate-client 0 libheadgate-client0\b")
+
+    def test_nothing_is_exported_but_what_the_headers_declare(self):
+        listed = self.assert_good("nm", "--dynamic", "--defined-only", "--demangle",
+                                  self.libraries / "libheadgate-client.so.0")
+        names = {re.match(r"\S+ \S (.*?)(\(|@|$)", line)[1] for line in listed.splitlines()}
+        foreign = {name for name in names
+                   if not re.match(r"headgate::client::|headgate_|HEADGATE_CLIENT_0$", name)}
+        self.assertEqual(foreign, set())
+        self.assertFalse([name for name in names if "State::" in name or "Impl::" in name], names)
+        header = (self.root / "usr/include/headgate/client_c.h").read_text()
+        declared = set(re.findall(r"^\w[\w ]*\*? ?\*?(headgate_\w+)\(", header, re.M))
+        self.assertIn("headgate_try_acquire", declared)
+        self.assertEqual({name for name in names if name.startswith("headgate_")}, declared)
+
+    def test_programs_are_built_with_pkg_config(self):
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.libraries / "pkgconfig")}
+        flags = run("pkg-config", "--cflags", "--libs", "headgate-client", env=environment)
+        self.assertEqual(flags.returncode, 0, flags.stderr)
+        self.assertIn(str(self.root), flags.stdout, "those of this machine are another matter")
+        for source, compiler in (("hello.cpp", ["c++", "-std=c++20"]), ("limited_server.c", ["cc"])):
+            made = self.directory / f"pkg-config-{source}.out"
+            self.assert_good(*compiler, "-Wall", "-Wextra", "-Werror", self.examples / source,
+                             *flags.stdout.split(), "-pthread", "-o", made)
+            self.assert_it_runs(made)
+
+    def test_programs_are_built_with_cmake(self):
+        build = self.directory / "examples"
+        self.assert_good("cmake", "-S", self.examples, "-B", build,
+                         f"-DCMAKE_PREFIX_PATH={self.root}/usr", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
+        self.assertIn(str(self.root), (build / "CMakeCache.txt").read_text())
+        self.assert_good("cmake", "--build", build)
+        for name in ("hello", "limited_server"):
+            self.assert_it_runs(build / name)
+
+    def assert_it_runs(self, path):
+        """With the library: it says how it is used."""
+        done = run(path, env={**os.environ, "LD_LIBRARY_PATH": str(self.libraries)})
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertIn("usage: ", done.stderr)
+
+    def test_cmake_knows_which_versions_are_alike(self):
+        for wanted, status in (("0.1", 0), ("0.2", 1), ("1.0", 1)):
+            with self.subTest(wanted=wanted), tempfile.TemporaryDirectory() as directory:
+                (pathlib.Path(directory) / "CMakeLists.txt").write_text(
+                    "cmake_minimum_required(VERSION 3.25)\nproject(asks LANGUAGES C)\n"
+                    f"find_package(headgate-client {wanted} REQUIRED)\n")
+                done = run("cmake", "-S", directory, "-B", f"{directory}/build",
+                           f"-DCMAKE_PREFIX_PATH={self.root}/usr")
+                self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+
+    def test_the_manual_page_renders_without_a_warning(self):
+        page = self.root / "usr/share/man/man3/libheadgate-client.3.gz"
+        done = run("man", "--warnings", "-l", page,
+                   env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("SEE ALSO", done.stdout)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ struct Decision {
 
 // How a request went; adaptive limits (`auto`, `gradient2`) learn from it.
 struct Outcome {
-  std::optional<std::chrono::nanoseconds> latency;  // none: for as long as it was held
+  // None: for as long as it was held.
+  std::optional<std::chrono::nanoseconds> latency = std::nullopt;
   bool has_failed = false;
 };
 

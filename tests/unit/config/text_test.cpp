@@ -50,14 +50,5 @@ TEST(CheckText, NamesTheFirstBadByte) {
   }
 }
 
-TEST(Utf8, IsJudgedWhateverTheCharacters) {
-  EXPECT_TRUE(is_utf8(""));
-  EXPECT_TRUE(is_utf8(std::string("a\0\x7f\n", 4)));
-  EXPECT_TRUE(is_utf8("\xc2\x85\xe2\x80\xa8\xf4\x8f\xbf\xbf"));
-  for (const std::string text : {"\x85", "a\xc2", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80"}) {
-    EXPECT_FALSE(is_utf8(text));
-  }
-}
-
 }  // namespace
 }  // namespace headgate::config
