@@ -224,6 +224,7 @@ Key Client::key(std::span<const Entry> entries) const {
 }
 
 Admission Client::try_acquire(Key& key, std::uint64_t cost) noexcept {
+  if (!key.state_) return try_acquire(std::span<const Entry>(), cost);  // it was moved from
   do {
     const Reading reading;
     const InForce* const now = state_->core.in_force();

@@ -99,6 +99,7 @@ std::uint32_t initial_permits(const LimitSettings& settings) {
 Ruling ruling_on(std::uint32_t taken, std::uint32_t permits) {
   Ruling ruling;
   ruling.is_over = taken >= permits;
+  ruling.allowed = permits;
   ruling.remaining = permits - std::min(taken, permits);
   if (ruling.is_over) ruling.retry_after = permits == 0 ? Ruling::kNever : kPermitHint;
   return ruling;
@@ -138,7 +139,7 @@ bool is_near(const LimitCore& limit, const Ruling& ruling) {
   const LimitSettings& settings = limit.settings;
   if (settings.is_unlimited || ruling.is_over) return false;
   const std::uint64_t most =
-      settings.algorithm == Algorithm::kGcra ? settings.burst : settings.requests;
+      settings.algorithm == Algorithm::kGcra ? settings.burst : ruling.allowed;
   return std::uint64_t{ruling.remaining} * 5 < most;
 }
 
@@ -188,6 +189,7 @@ Judged judge(const LimitCore& limit, TableView& table, const Key& key, std::uint
   }
   shared::Slot* const slot = place.slot;
   shared::Word* const state = slot != nullptr ? &slot->state : nullptr;
+  judged.ruling.allowed = limit.settings.requests;
   switch (limit.settings.algorithm) {
     case Algorithm::kFixedWindow:
       judge_rate(limit.window, state, hits, now, counting, judged);
@@ -267,6 +269,7 @@ Judged lend(const LimitCore& limit, TableView& table, Semaphore& semaphore, cons
     return judged;
   }
   judged.ruling.is_over = true;
+  judged.ruling.allowed = permits_of(limit.settings, nullptr);
   judged.ruling.retry_after = kPermitHint;
   judged.has_no_room = true;
   return judged;

@@ -19,7 +19,8 @@ struct Moment {
 // What became of it, if the limit is enforced.
 struct Ruling {
   bool is_over = false;
-  std::uint32_t remaining = 0;              // after this request; 2^32 - 1 if it is unlimited
+  std::uint32_t allowed = 0;    // in each period, or at once: as of now where the limit is adaptive
+  std::uint32_t remaining = 0;  // after this request; 2^32 - 1 if it is unlimited
   std::chrono::nanoseconds until_reset{0};  // until the whole limit is free again
   // Until the same request can be admitted; 0 if it was, kNever if it is larger than the limit.
   std::chrono::nanoseconds retry_after{0};

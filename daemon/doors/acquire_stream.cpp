@@ -11,6 +11,8 @@
 namespace headgate::doors {
 namespace {
 
+using headgate::quota::v1::AcquireRequest;
+
 grpc::Status wrong(const char* message) {
   return rpc::to_status(grpc::StatusCode::INVALID_ARGUMENT, message);
 }
@@ -33,32 +35,35 @@ void AcquireStream::OnReadDone(bool ok) {
     Finish(has_asked_ ? grpc::Status::OK : wrong("the stream ended before anything was asked for"));
     return;
   }
+  // A stream may last for long: what it has said is not kept.
+  AcquireRequest message;
+  message.Swap(&message_);
   if (!has_asked_) {
     const Timed timed(latency_);
-    const grpc::Status taken = take();
+    const grpc::Status taken = take(message);
     if (!taken.ok()) return Finish(taken);
     StartWrite(&answer_);
     return;
   }
-  if (!message_.has_outcome() || was_told_) {
+  if (!message.has_outcome() || was_told_) {
     permit_.drop();
     return Finish(wrong("an outcome, once, is all that may follow the request"));
   }
-  const auto latency = message_.outcome().has_latency() ? time_of(message_.outcome().latency())
-                                                        : std::optional<std::chrono::nanoseconds>();
-  if (message_.outcome().has_latency() && (!latency || latency->count() < 0)) {
+  const auto latency = message.outcome().has_latency() ? time_of(message.outcome().latency())
+                                                       : std::optional<std::chrono::nanoseconds>();
+  if (message.outcome().has_latency() && (!latency || latency->count() < 0)) {
     permit_.drop();
     return Finish(wrong("the outcome has a latency that is out of range"));
   }
-  outcome_ = {latency, message_.outcome().has_failed()};
+  outcome_ = {latency, message.outcome().has_failed()};
   was_told_ = true;
   StartRead(&message_);
 }
 
-grpc::Status AcquireStream::take() {
-  if (!message_.has_request()) return wrong("the first message must be the request");
+grpc::Status AcquireStream::take(const AcquireRequest& message) {
+  if (!message.has_request()) return wrong("the first message must be the request");
   has_asked_ = true;
-  const auto& request = message_.request();
+  const auto& request = message.request();
   std::optional<std::chrono::milliseconds> ttl;
   if (request.has_ttl()) {
     const auto time = time_of(request.ttl());

@@ -29,7 +29,7 @@ class AcquireStream final : public grpc::ServerBidiReactor<headgate::quota::v1::
   void OnWriteDone(bool ok) override;
   void OnDone() override;
 
-  grpc::Status take();
+  grpc::Status take(const headgate::quota::v1::AcquireRequest& message);
 
   quota::Engine& engine_;
   Latency& latency_;

@@ -40,9 +40,10 @@ std::vector<const quota::Verdict*> fullest(const quota::Decision& decision) {
   return kept;
 }
 
-void append_policy(std::string& text, const quota::Limit& limit) {
+void append_policy(std::string& text, const quota::Verdict& verdict) {
+  const quota::Limit& limit = *verdict.limit;
   text += quoted(limit.name);
-  text += ";q=" + std::to_string(limit.settings.requests);
+  text += ";q=" + std::to_string(verdict.allowed);
   // A window that is no whole number of seconds cannot be told.
   const auto per = limit.settings.per;
   if (per.count() > 0 && per.count() % 1000 == 0) {
@@ -98,7 +99,7 @@ std::vector<Header> headers_of(const quota::Decision& decision, std::optional<na
         policy += ", ";
         state += ", ";
       }
-      append_policy(policy, *verdict->limit);
+      append_policy(policy, *verdict);
       append_state(state, *verdict);
     }
     headers.push_back({"ratelimit-policy", std::move(policy)});

@@ -34,6 +34,7 @@ void fill(v1::Verdict* message, const quota::Verdict& verdict, double jitter) {
   message->set_rule(verdict.limit->name);
   if (verdict.limit->settings.is_unlimited) return;
   fill(message->mutable_limit(), verdict.limit->settings);
+  message->mutable_limit()->set_requests(verdict.allowed);
   set(message->mutable_until_reset(), verdict.until_reset);
   if (const auto wait = retry_after(verdict, jitter)) set(message->mutable_retry_after(), *wait);
 }

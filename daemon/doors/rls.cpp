@@ -63,7 +63,7 @@ void fill(RateLimitResponse::DescriptorStatus* status, const quota::Verdict& ver
   if (limit.settings.is_unlimited) return;
   auto* const current = status->mutable_current_limit();
   current->set_name(limit.name);
-  current->set_requests_per_unit(limit.settings.requests);
+  current->set_requests_per_unit(verdict.allowed);
   current->set_unit(static_cast<RateLimitResponse::RateLimit::Unit>(limit.settings.unit));
   set(status->mutable_duration_until_reset(), verdict.until_reset);
 }

@@ -10,6 +10,7 @@ Judged Lender::lend(const Limit& limit, const std::vector<Entry>& entries, const
   if (!lease) {
     Judged refused;
     refused.ruling.is_over = true;
+    refused.ruling.allowed = permits_of(limit.settings, table.find(key.fingerprint).slot);
     refused.ruling.retry_after = kPermitHint;
     refused.has_no_room = true;
     return refused;
