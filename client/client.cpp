@@ -40,25 +40,21 @@ Decision admitted(Reason reason) {
   return {.is_admitted = true, .reason = reason, .remaining = kUnlimited};
 }
 
-Decision decision_of(const quota::LimitCore& limit, const quota::Judged& judged) {
+void fill(Decision& decision, const quota::LimitCore& limit, const quota::Judged& judged) {
   const quota::Ruling& ruling = judged.ruling;
-  Decision decision;
   decision.is_admitted = !ruling.is_over || !limit.is_enforced;
   decision.remaining = ruling.remaining;
   if (!ruling.is_over) {
     decision.reason = Reason::kWithinLimit;
-    return decision;
-  }
-  const bool is_endless = ruling.retry_after == quota::Ruling::kNever;
-  if (!limit.is_enforced) {
+  } else if (!limit.is_enforced) {
     decision.reason = Reason::kNotEnforced;
-    return decision;
+  } else if (ruling.retry_after == quota::Ruling::kNever) {
+    decision.reason = Reason::kLargerThanLimit;
+    decision.retry_after.reset();
+  } else {
+    decision.reason = judged.has_no_room ? Reason::kNoPermitLeft : Reason::kLimitReached;
+    decision.retry_after = ruling.retry_after;
   }
-  decision.reason = is_endless           ? Reason::kLargerThanLimit
-                    : judged.has_no_room ? Reason::kNoPermitLeft
-                                         : Reason::kLimitReached;
-  decision.retry_after = is_endless ? std::nullopt : std::optional(ruling.retry_after);
-  return decision;
 }
 
 }  // namespace
@@ -133,26 +129,28 @@ struct Client::State {
       admission.decision_ = admitted(Reason::kNoRule);
       return admission;
     }
-    quota::Judged judged;
-    if (limit->settings.is_unlimited) {
-      admission.decision_ = admitted(Reason::kUnlimited);
+    const quota::Moment moment = read_clock();
+    if (cost != 0 && quota::is_concurrency(limit->settings)) {
+      note(*limit, key, cost, lend(client, *now.mapping, *limit, key, moment, admission),
+           admission);
     } else {
-      const quota::Moment moment = read_clock();
-      if (cost != 0 && quota::is_concurrency(limit->settings)) {
-        judged = lend(client, *now.mapping, *limit, key, moment, admission);
-      } else {
-        judged =
-            quota::judge(*limit, now.mapping->table(), key, cost, moment, quota::Counting::kAll);
-      }
-      admission.decision_ = decision_of(*limit, judged);
-    }
-    if (cost == 0) return admission;
-    limit->tally.add(shard_of_thread(), quota::counted(*limit, judged));
-    if (!admission && limit->has_penalty && !judged.has_no_room &&
-        limit->level < key.entries.size()) {
-      core.desk().outbox.add_refusal(limit->identity, key.entries[limit->level].value);
+      note(*limit, key, cost,
+           quota::judge(*limit, now.mapping->table(), key, cost, moment, quota::Counting::kAll),
+           admission);
     }
     return admission;
+  }
+
+  void note(const quota::ServiceLimit& limit, const quota::Key& key, std::uint64_t cost,
+            const quota::Judged& judged, Admission& admission) {
+    fill(admission.decision_, limit, judged);
+    if (limit.settings.is_unlimited) admission.decision_.reason = Reason::kUnlimited;
+    if (cost == 0) return;
+    limit.tally.add(shard_of_thread(), quota::counted(limit, judged));
+    if (!admission && limit.has_penalty && !judged.has_no_room &&
+        limit.level < key.entries.size()) {
+      core.desk().outbox.add_refusal(limit.identity, key.entries[limit.level].value);
+    }
   }
 
   static quota::Judged lend(Client& client, Mapping& mapping, const quota::ServiceLimit& limit,

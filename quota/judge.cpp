@@ -32,61 +32,54 @@ nanoseconds duration(std::uint64_t ns) {
   return nanoseconds(static_cast<std::int64_t>(std::min(ns, kMost)));
 }
 
-// What a request makes of a state: the ruling, and the next state, if that is to be stored.
-struct Step {
-  Ruling ruling;
-  std::uint64_t next = 0;
-};
-
-Step step(const Gcra& gcra, std::uint64_t tat, std::uint64_t hits, const Moment& now) {
+// What a request makes of a state: the ruling, and the next state, if that is to be stored. What
+// they return is written where it stays: to copy it costs more than to find it out.
+std::uint64_t step(const Gcra& gcra, std::uint64_t tat, std::uint64_t hits, const Moment& now,
+                   Ruling& ruling) {
   const Gcra::Outcome outcome = gcra.judge(tat, to_ticks(now.steady_ns), hits);
-  Step step;
-  step.ruling.is_over = !outcome.is_admitted;
-  step.ruling.remaining = static_cast<std::uint32_t>(
+  ruling.is_over = !outcome.is_admitted;
+  ruling.remaining = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(outcome.left, std::numeric_limits<std::uint32_t>::max()));
-  step.ruling.until_reset = duration(quota::to_ns(outcome.until_full));
-  if (outcome.retry_after == Gcra::kNever) {
-    step.ruling.retry_after = Ruling::kNever;
-  } else {
-    step.ruling.retry_after = duration(quota::to_ns(outcome.retry_after));
-  }
-  step.next = outcome.is_admitted ? outcome.next : tat;
-  return step;
+  ruling.until_reset = duration(quota::to_ns(outcome.until_full));
+  ruling.retry_after = outcome.retry_after == Gcra::kNever
+                           ? Ruling::kNever
+                           : duration(quota::to_ns(outcome.retry_after));
+  return outcome.is_admitted ? outcome.next : tat;
 }
 
-Step step(const FixedWindow& window, std::uint64_t state, std::uint64_t hits, const Moment& now) {
+std::uint64_t step(const FixedWindow& window, std::uint64_t state, std::uint64_t hits,
+                   const Moment& now, Ruling& ruling) {
   const FixedWindow::Outcome outcome = window.judge(state, now.wall_ns, hits);
-  Step step;
-  step.ruling.is_over = !outcome.is_admitted;
-  step.ruling.remaining = outcome.left;
-  step.ruling.until_reset = duration(outcome.until_reset_ns);
-  if (!outcome.is_admitted) {
-    step.ruling.retry_after = outcome.is_impossible ? Ruling::kNever : step.ruling.until_reset;
-  }
-  step.next = outcome.counted;
-  return step;
+  ruling.is_over = !outcome.is_admitted;
+  ruling.remaining = outcome.left;
+  ruling.until_reset = duration(outcome.until_reset_ns);
+  ruling.retry_after = outcome.is_admitted     ? nanoseconds(0)
+                       : outcome.is_impossible ? Ruling::kNever
+                                               : ruling.until_reset;
+  return outcome.counted;
 }
 
 template <typename Rate>
-Judged judge_rate(const Rate& rate, shared::Word* state, std::uint64_t hits, const Moment& now,
-                  Counting counting) {
-  Judged judged;
+void judge_rate(const Rate& rate, shared::Word* state, std::uint64_t hits, const Moment& now,
+                Counting counting, Judged& judged) {
   std::uint64_t before = state != nullptr ? state->load(std::memory_order_relaxed) : 0;
   while (true) {
-    Step done = step(rate, before, hits, now);
+    const std::uint64_t next = step(rate, before, hits, now, judged.ruling);
     const bool counts =
-        counting == Counting::kAll || (counting == Counting::kAdmitted && !done.ruling.is_over);
-    if (!counts || state == nullptr || done.next == before) {
+        counting == Counting::kAll || (counting == Counting::kAdmitted && !judged.ruling.is_over);
+    if (!counts || state == nullptr || next == before) {
       // What is not counted takes nothing away.
-      if (!counts) done.ruling.remaining = step(rate, before, 0, now).ruling.remaining;
-      judged.ruling = done.ruling;
+      if (!counts) {
+        Ruling as_it_is;
+        step(rate, before, 0, now, as_it_is);
+        judged.ruling.remaining = as_it_is.remaining;
+      }
       judged.counted = before;
-      return judged;
+      return;
     }
-    if (state->compare_exchange_weak(before, done.next, std::memory_order_relaxed)) {
-      judged.ruling = done.ruling;
-      judged.counted = done.next;
-      return judged;
+    if (state->compare_exchange_weak(before, next, std::memory_order_relaxed)) {
+      judged.counted = next;
+      return;
     }
   }
 }
@@ -130,11 +123,15 @@ std::string label_of(const LimitCore& limit, EntrySpan entries) {
 }
 
 // Most keys are there already.
-Place place_for(const LimitCore& limit, TableView& table, const Key& key, const Moment& now) {
-  if (const Place place = table.find(key.fingerprint)) return place;
-  return table.find_or_insert(key.fingerprint, now.steady_ns,
-                              static_cast<std::uint32_t>(limit.identity),
-                              label_of(limit, key.entries));
+void find_place(const LimitCore& limit, TableView& table, const Key& key, const Moment& now,
+                Place& place) {
+  place = table.find(key.fingerprint);
+  if (place) [[likely]] {
+    return;
+  }
+  place = table.find_or_insert(key.fingerprint, now.steady_ns,
+                               static_cast<std::uint32_t>(limit.identity),
+                               label_of(limit, key.entries));
 }
 
 bool is_near(const LimitCore& limit, const Ruling& ruling) {
@@ -183,25 +180,34 @@ Judged judge(const LimitCore& limit, TableView& table, const Key& key, std::uint
     return judged;
   }
   const bool looks_only = counting == Counting::kNone || hits == 0;
-  const Place place = looks_only ? table.find(key.fingerprint) : place_for(limit, table, key, now);
-  shared::Word* const state = place ? &place.slot->state : nullptr;
+  Place& place = judged.place;
+  if (looks_only) {
+    place = table.find(key.fingerprint);
+  } else {
+    find_place(limit, table, key, now, place);
+  }
+  shared::Slot* const slot = place.slot;
+  shared::Word* const state = slot != nullptr ? &slot->state : nullptr;
   switch (limit.settings.algorithm) {
     case Algorithm::kFixedWindow:
-      judged = judge_rate(limit.window, state, hits, now, counting);
+      judge_rate(limit.window, state, hits, now, counting, judged);
       break;
     case Algorithm::kGcra:
-      judged = judge_rate(limit.gcra, state, hits, now, counting);
+      judge_rate(limit.gcra, state, hits, now, counting, judged);
       break;
     case Algorithm::kConcurrency:
     case Algorithm::kAuto:
     case Algorithm::kGradient2:
-      judged.ruling = ruling_on(permits_in_use(place.slot), permits_of(limit.settings, place.slot));
+      judged.ruling = ruling_on(permits_in_use(slot), permits_of(limit.settings, slot));
       break;
   }
-  judged.has_no_room = !place && !looks_only;
-  if (looks_only || !place) return judged;
-  judged.place = place;
-  note(*place.slot, judged.ruling, now);
+  if (looks_only) {
+    place = {};
+  } else if (slot == nullptr) {
+    judged.has_no_room = true;
+  } else {
+    note(*slot, judged.ruling, now);
+  }
   return judged;
 }
 
@@ -241,7 +247,8 @@ Judged lend(const LimitCore& limit, TableView& table, Semaphore& semaphore, cons
             std::size_t lease, std::uint64_t end_ns, const Moment& now) {
   Judged judged;
   for (int i = 0; i < kLendTries; ++i) {
-    const Place place = place_for(limit, table, key, now);
+    Place place;
+    find_place(limit, table, key, now, place);
     if (!place) break;
     const std::uint32_t permits = permits_of(limit.settings, place.slot);
     const bool is_taken =

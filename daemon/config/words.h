@@ -72,4 +72,9 @@ constexpr std::string_view word_for(const Word<T> (&words)[N], T meaning) {
   return "";
 }
 
+constexpr std::string_view word_for(QuotaAlgorithm algorithm) {
+  const std::string_view word = word_for(kRateAlgorithms, algorithm);
+  return word.empty() ? word_for(kConcurrencyAlgorithms, algorithm) : word;
+}
+
 }  // namespace headgate::config

@@ -10,20 +10,13 @@ namespace headgate::control {
 namespace {
 
 using config::ClientQuota;
-using config::QuotaAlgorithm;
-
-std::string word_of(QuotaAlgorithm algorithm) {
-  const std::string_view word = config::word_for(config::kRateAlgorithms, algorithm);
-  return std::string(word.empty() ? config::word_for(config::kConcurrencyAlgorithms, algorithm)
-                                  : word);
-}
 
 std::uint64_t milliseconds(std::chrono::milliseconds time) {
   return static_cast<std::uint64_t>(time.count());
 }
 
 void fill(v1::QuotaLimit* message, const config::QuotaLimit& settings) {
-  message->set_algorithm(word_of(settings.algorithm));
+  message->set_algorithm(std::string(config::word_for(settings.algorithm)));
   message->set_is_unlimited(settings.is_unlimited);
   message->set_requests(settings.requests);
   message->set_per_ms(milliseconds(settings.per));

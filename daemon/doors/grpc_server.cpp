@@ -39,6 +39,7 @@ struct GrpcServer::State {
   State(quota::Engine& engine, Latency& latency)
       : rate_limit(engine, latency), quota(engine, latency) {}
   ~State() {
+    quota.end_watches();
     // gRPC removes the socket file.
     if (server) server->Shutdown(std::chrono::system_clock::now() + kShutdownPatience);
   }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/doors/native.h"
 
+#include <string>
+
+#include "daemon/config/words.h"
 #include "daemon/doors/durations.h"
 #include "daemon/doors/headers.h"
 #include "daemon/doors/jitter.h"
@@ -35,6 +38,21 @@ void fill(v1::Verdict* message, const quota::Verdict& verdict, double jitter) {
   if (const auto wait = retry_after(verdict, jitter)) set(message->mutable_retry_after(), *wait);
 }
 
+void fill(v1::WatchedLimit* message, const quota::Engine::LimitNow& now) {
+  if (now.limit == nullptr) return;
+  const quota::Limit& limit = *now.limit;
+  message->set_rule(limit.name);
+  message->set_path(limit.path);
+  message->set_is_enforced(!limit.shadow_mode && !limit.quota_mode);
+  message->set_is_unlimited(limit.settings.is_unlimited);
+  if (limit.settings.is_unlimited) return;
+  message->set_algorithm(std::string(config::word_for(limit.settings.algorithm)));
+  message->set_floor(limit.settings.floor);
+  message->set_ceiling(limit.settings.ceiling);
+  fill(message->mutable_limit(), limit.settings);
+  if (now.permits > 0) message->mutable_limit()->set_requests(now.permits);
+}
+
 v1::Usage::Kind kind_of(quota::UsageKind kind) {
   switch (kind) {
     case quota::UsageKind::kTime:
@@ -55,6 +73,12 @@ void fill(v1::CheckResponse* answer, const quota::Decision& decision) {
   answer->mutable_verdicts()->Reserve(static_cast<int>(decision.verdicts.size()));
   for (const auto& verdict : decision.verdicts) fill(answer->add_verdicts(), verdict, jitter);
   if (const auto wait = retry_after(decision, jitter)) set(answer->mutable_retry_after(), *wait);
+}
+
+void fill(v1::WatchResponse* answer, const quota::Engine::LimitsNow& limits) {
+  answer->set_is_known(limits.is_domain_known);
+  answer->mutable_limits()->Reserve(static_cast<int>(limits.limits.size()));
+  for (const auto& limit : limits.limits) fill(answer->add_limits(), limit);
 }
 
 Result<void> check(quota::Engine& engine, const v1::CheckRequest& message,

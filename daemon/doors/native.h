@@ -16,7 +16,9 @@ template <typename Message>
 quota::Request read(const Message& message) {
   quota::Request request;
   request.domain = message.domain();
-  if (message.has_cost()) request.hits = message.cost();
+  if constexpr (requires { message.cost(); }) {
+    if (message.has_cost()) request.hits = message.cost();
+  }
   request.descriptors.reserve(static_cast<std::size_t>(message.descriptors_size()));
   for (const auto& one : message.descriptors()) {
     quota::Descriptor& descriptor = request.descriptors.emplace_back();
@@ -39,5 +41,8 @@ Result<void> check(quota::Engine& engine, const v1::CheckRequest& request,
 // Counts what was used. Errors as those of check().
 Result<void> report(quota::Engine& engine, const v1::ReportRequest& request,
                     v1::ReportResponse* answer);
+
+// What a watch is told.
+void fill(v1::WatchResponse* answer, const quota::Engine::LimitsNow& limits);
 
 }  // namespace headgate::doors::native

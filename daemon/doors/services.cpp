@@ -45,4 +45,9 @@ grpc::ServerUnaryReactor* QuotaService::Report(grpc::CallbackServerContext* cont
   return reactor;
 }
 
+grpc::ServerWriteReactor<native::v1::WatchResponse>* QuotaService::Watch(
+    grpc::CallbackServerContext* /*context*/, const native::v1::WatchRequest* request) {
+  return watchers_.begin(*request);
+}
+
 }  // namespace headgate::doors

@@ -8,6 +8,7 @@
 
 #include "daemon/doors/acquire_stream.h"
 #include "daemon/doors/latency.h"
+#include "daemon/doors/watchers.h"
 #include "daemon/quota/engine.h"
 
 // The gRPC services of the door. A check takes microseconds and no lock, so it is answered at once,
@@ -31,7 +32,11 @@ class RateLimitService final
 
 class QuotaService final : public headgate::quota::v1::QuotaService::CallbackService {
  public:
-  QuotaService(quota::Engine& engine, Latency& latency) : engine_(engine), latency_(latency) {}
+  QuotaService(quota::Engine& engine, Latency& latency)
+      : engine_(engine), latency_(latency), watchers_(engine) {}
+
+  // Before the server does, so that it need not wait for those who only watch.
+  void end_watches() { watchers_.end(); }
 
  private:
   grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
@@ -43,10 +48,14 @@ class QuotaService final : public headgate::quota::v1::QuotaService::CallbackSer
   grpc::ServerUnaryReactor* Report(grpc::CallbackServerContext* context,
                                    const headgate::quota::v1::ReportRequest* request,
                                    headgate::quota::v1::ReportResponse* response) override;
+  grpc::ServerWriteReactor<headgate::quota::v1::WatchResponse>* Watch(
+      grpc::CallbackServerContext* context,
+      const headgate::quota::v1::WatchRequest* request) override;
 
   quota::Engine& engine_;
   Latency& latency_;
   std::atomic<int> permit_holders_ = 0;
+  Watchers watchers_;
 };
 
 }  // namespace headgate::doors

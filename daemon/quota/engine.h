@@ -73,6 +73,19 @@ class Engine {
   // What check() would say of each descriptor by itself now; counts nothing, whatever the cost.
   Result<Decision> look(const Request& request) const;
 
+  // What limits the descriptors of a request, as of now; what limits its domain where it has none.
+  // Counts nothing. Errors as of check(), but there need be no descriptors.
+  struct LimitNow {
+    const Limit* limit = nullptr;  // null: nothing limits it
+    std::uint32_t permits = 0;     // that the descriptor's key is allowed; 0: a rate, or no key
+  };
+  struct LimitsNow {
+    std::shared_ptr<const Policy> policy;  // owns the limits
+    bool is_domain_known = false;
+    std::vector<LimitNow> limits;  // one for each descriptor, or those of the domain
+  };
+  Result<LimitsNow> limits(const Request& request) const;
+
   // Judges and counts, and takes a permit of each limit of concurrency that a descriptor has; all
   // or none, whatever the domain says. The permit is held until `permit` ends, or for `ttl` (none:
   // as the rule says). Errors as of check().

@@ -86,6 +86,26 @@ Result<Decision> Engine::look(const Request& request) const {
   return decision;
 }
 
+Result<Engine::LimitsNow> Engine::limits(const Request& request) const {
+  if (auto good = validate_what_is_there(request); !good) return tl::unexpected(good.error());
+  Decision decision;
+  const Domain* const domain = state_->begin(request, decision);
+  LimitsNow now{decision.policy, domain != nullptr, {}};
+  if (domain != nullptr && request.descriptors.empty()) {
+    for (const auto& limit : domain->limits) now.limits.push_back({limit.get(), 0});
+    return now;
+  }
+  for (std::size_t i = 0; i < decision.verdicts.size(); ++i) {
+    const Limit* const limit = decision.verdicts[i].limit;
+    LimitNow& one = now.limits.emplace_back(LimitNow{limit, 0});
+    if (limit == nullptr || !is_concurrency(*limit)) continue;
+    const TableView& table = domain->account->table();
+    const Key key = key_of(*limit, request.descriptors[i].entries, table.seed());
+    one.permits = permits_of(limit->settings, table.find(key.fingerprint).slot);
+  }
+  return now;
+}
+
 std::vector<KeyUse> Engine::top(const Domain& domain, std::size_t count) const {
   return uses_of(domain, count, [](const Limit*) { return true; });
 }

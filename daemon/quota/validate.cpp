@@ -36,8 +36,14 @@ Result<void> check_entries(const Request& request, std::size_t i) {
 }  // namespace
 
 Result<void> validate(const Request& request) {
+  if (!request.domain.empty() && request.descriptors.empty()) {
+    return bad_request("the request has no descriptors");
+  }
+  return validate_what_is_there(request);
+}
+
+Result<void> validate_what_is_there(const Request& request) {
   if (request.domain.empty()) return bad_request("the request names no domain");
-  if (request.descriptors.empty()) return bad_request("the request has no descriptors");
   if (request.descriptors.size() > Engine::kMaxDescriptors) {
     return bad_request("the request has " + std::to_string(request.descriptors.size()) +
                        " descriptors; at most " + std::to_string(Engine::kMaxDescriptors) +

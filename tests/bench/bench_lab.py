@@ -60,14 +60,14 @@ class Lab:
 
     def start_secluded(self, command, side=None):
         """Starts `command` with a /run and a bpffs of its own: what it makes there goes with it."""
-        enter = [] if side is None else ["nsenter", "--net=" + self.namespace(side), "--"]
         mounts = 'mount -t tmpfs bench /run && mount -t bpf bpf /sys/fs/bpf && exec "$@"'
-        return self._popen([*enter, "unshare", "--mount", "sh", "-c", mounts, "sh", *command])
+        return self._popen([*self._enter(side), "unshare", "--mount", "sh", "-c", mounts, "sh", *command])
 
-    def start_outside(self, command, log):
-        """Starts `command` where this process is, with its output in the file `log`."""
+    def start_outside(self, command, log, side=None):
+        """Starts `command` outside the cgroups, in this process's namespace or the side's, with its
+        output in the file `log`."""
         with open(log, "wb") as output:
-            return self._popen(command, stdout=output, stderr=subprocess.STDOUT)
+            return self._popen([*self._enter(side), *command], stdout=output, stderr=subprocess.STDOUT)
 
     def stop(self, process, how=signal.SIGTERM):
         process.send_signal(how)
@@ -82,8 +82,10 @@ class Lab:
 
     def run(self, side, command, **options):
         """Runs `command` in the side's namespace to its end and returns its output."""
-        enter = ["nsenter", "--net=" + self.namespace(side), "--"]
-        return check_output([*enter, *command], **options)
+        return check_output([*self._enter(side), *command], **options)
+
+    def _enter(self, side):
+        return [] if side is None else ["nsenter", "--net=" + self.namespace(side), "--"]
 
     def _popen(self, command, stdout=subprocess.PIPE, stderr=None):
         process = subprocess.Popen(
@@ -121,7 +123,8 @@ class Lab:
 
     def _end_processes(self):
         for process in self._running:
-            process.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # its children, too: nginx has some
             process.wait()
 
 

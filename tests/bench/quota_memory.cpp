@@ -55,6 +55,7 @@ struct Options {
   std::string socket;
   std::string domain;
   double seconds = 2;
+  std::string only;  // a scenario's name; empty: all of them
 };
 
 // Makes one decision; throws if it is not as it must be.
@@ -165,6 +166,7 @@ Ask ask_for_key(Client& client, const std::string& limit, const std::string& val
 nlohmann::json run_all(const Options& options) {
   nlohmann::json scenarios = nlohmann::json::array();
   const auto add = [&](const std::string& name, int processes, const MakeAsk& make) {
+    if (!options.only.empty() && name != options.only) return;
     scenarios.push_back(run(options, name, processes, make));
   };
   add("hot key, 1 process", 1,
@@ -202,6 +204,7 @@ int main(int count, char** arguments) {
   app.add_option("--socket", options.socket, "of the daemon: quotas.memory.socket")->required();
   app.add_option("--domain", options.domain, "with the limits hot, few and permits")->required();
   app.add_option("--seconds", options.seconds, "of each scenario")->check(CLI::PositiveNumber);
+  app.add_option("--only", options.only, "the scenario of this name");
   CLI11_PARSE(app, count, arguments);
   try {
     std::cout << nlohmann::json{{"scenarios", run_all(options)}}.dump(2) << '\n';

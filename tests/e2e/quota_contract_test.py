@@ -2,12 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract of the rate limit service, with clients that are not ours, by every door."""
 import json
+import os
+import signal
+import time
 
 import support
 from quota_lab import NodeClient, PythonClient, QuotaTest
-from support import run
+from support import program, run
 
+MONTH = 30 * 24 * 3600
 YEAR = 365 * 24 * 3600
+
+
+def until_reset(window):
+    """Windows begin at whole multiples of their length since 1970."""
+    left = window - time.time() % window
+    if left < 60:  # nothing is known of the next moment: the test would have to be lucky
+        time.sleep(left + 1)
+        left = window - time.time() % window
+    return left
 
 
 class PythonTest(QuotaTest):
@@ -33,6 +46,15 @@ class PythonTest(QuotaTest):
             self.assertRegex(headers["ratelimit"], r'^"[^"]+";r=0;t=[0-9]+$')
             self.assertGreaterEqual(int(headers["retry-after"]),
                                     status.duration_until_reset.seconds)
+
+    def test_months_and_years(self):
+        for client, user in self.clients():
+            units = client.rls.RateLimitResponse.RateLimit
+            for key, unit, window in (("monthly", units.MONTH, MONTH), ("user", units.YEAR, YEAR)):
+                left = until_reset(window)
+                status = client.check(client.request([(key, user + "-unit")])).statuses[0]
+                self.assertEqual(status.current_limit.unit, unit)
+                self.assertAlmostEqual(status.duration_until_reset.seconds, left, delta=10)
 
     def test_one_status_for_each_descriptor_in_their_order(self):
         for client, user in self.clients():
@@ -91,6 +113,58 @@ class PythonTest(QuotaTest):
                                          bytes([0x0a, len(name)]) + name), serving)
 
 
+class WatchTest(QuotaTest):
+    def reload(self):
+        done = run(program("headgatectl"), "--socket", self.directory / "control.sock", "reload")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def rule_file(self, requests):
+        (self.directory / "rules" / "later.yaml").write_text(f"""\
+domain: later
+descriptors:
+- key: user
+  rate_limit: {{ unit: day, requests_per_unit: {requests} }}
+""")
+
+    def test_new_limits_come_as_they_are_in_force(self):
+        client = PythonClient(self.targets[0])
+        states = [client.watch(domain="later"), client.watch([("user", "x")], domain="later")]
+        self.assertEqual([next(one).is_known for one in states], [False, False])
+        for requests, reload in ((7, self.reload), (8, lambda: os.kill(self.daemon.pid, signal.SIGHUP))):
+            self.rule_file(requests)
+            reload()
+            for state in map(next, states):
+                self.assertTrue(state.is_known)
+                limit, = state.limits
+                self.assertEqual((limit.rule, limit.algorithm, limit.is_enforced),
+                                 ("user", "fixed-window", True))
+                self.assertEqual((limit.limit.requests, limit.limit.per.seconds),
+                                 (requests, 24 * 3600))
+        for one in states:
+            one.cancel()
+
+    def test_what_is_wrong_is_an_invalid_argument(self):
+        client = PythonClient(self.targets[1])
+        for watched in (client.watch(domain=""), client.watch([]), client.watch([("", "x")])):
+            with self.assertRaises(client.grpc.RpcError) as caught:
+                next(watched)
+            self.assertEqual(caught.exception.code(), client.grpc.StatusCode.INVALID_ARGUMENT)
+            self.assertTrue(caught.exception.details())
+
+
+class WatchEndTest(QuotaTest):
+    def test_who_watches_is_told_that_the_daemon_ends(self):
+        client = PythonClient(self.targets[0])
+        states = client.watch()
+        self.assertTrue(next(states).is_known)
+        start = time.monotonic()
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertLess(time.monotonic() - start, 2)
+        with self.assertRaises(client.grpc.RpcError) as caught:
+            next(states)
+        self.assertEqual(caught.exception.code(), client.grpc.StatusCode.UNAVAILABLE)
+
+
 class NodeTest(QuotaTest):
     RLS = "envoy.service.ratelimit.v3.RateLimitService"
 
@@ -142,6 +216,17 @@ class CurlTest(QuotaTest):
         self.assertIn(";r=0;t=", headers["ratelimit"])
         self.assertGreaterEqual(int(headers["retry-after"]), 1)
         self.assertEqual(self.post("{}")[0], 400)
+
+    def test_months_and_years(self):
+        for key, unit, window in (("monthly", "MONTH", MONTH), ("user", "YEAR", YEAR)):
+            left = until_reset(window)
+            code, headers, answer = self.post(json.dumps({"domain": "contract", "descriptors": [
+                {"entries": [{"key": key, "value": "curl-unit"}]}]}))
+            self.assertEqual(code, 200)
+            status = answer["statuses"][0]
+            self.assertEqual(status["currentLimit"]["unit"], unit)
+            self.assertAlmostEqual(float(status["durationUntilReset"].rstrip("s")), left, delta=10)
+            self.assertIn(f";w={window}", headers["ratelimit-policy"])
 
     def test_healthcheck(self):
         done = run("curl", "-sSf", "--max-time", "5", f"http://127.0.0.1:{self.http_port}/healthcheck")

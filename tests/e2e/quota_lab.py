@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import pathlib
+import queue
 import shutil
 import socket
 import subprocess
@@ -16,9 +17,10 @@ from support import run
 
 PROTO = support.ROOT / "proto"
 RLS = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
+NATIVE = "/headgate.quota.v1.QuotaService/"
 CONFIG = """\
 rules: []
-metrics: {{ listen: off }}
+metrics: {{ listen: {metrics} }}
 control: {{ socket: {directory}/control.sock }}
 pin_dir: {directory}/bpf
 netns: /run/netns/{namespace}
@@ -26,6 +28,7 @@ quotas:
   socket: {directory}/quota.sock
   grpc: {{ listen: "127.0.0.1:{grpc_port}" }}
   http: {{ listen: "127.0.0.1:{http_port}" }}
+  max_keys: {max_keys}
   rule_files: [{directory}/rules/*.yaml]
 """
 RULES = """\
@@ -42,6 +45,8 @@ descriptors:
   rate_limit: { unit: year, requests_per_unit: 1 }
 - key: free
   rate_limit: { unlimited: true }
+- key: monthly
+  rate_limit: { unit: month, requests_per_unit: 2 }
 - key: busy
   rate_limit: { unit: year, requests_per_unit: 4000000000 }
 """
@@ -63,6 +68,8 @@ def need(command, why):
 class QuotaTest(unittest.TestCase):
     """With one daemon for the class."""
 
+    native_rules, max_keys, metrics = "", 100000, "off"
+
     @classmethod
     def setUpClass(cls):
         temporary = tempfile.TemporaryDirectory()
@@ -76,10 +83,12 @@ class QuotaTest(unittest.TestCase):
         (cls.directory / "rules" / "contract.yaml").write_text(RULES)
         config = cls.directory / "headgate.yaml"
         config.write_text(CONFIG.format(directory=cls.directory, namespace=namespace,
-                                        grpc_port=cls.grpc_port, http_port=cls.http_port))
-        daemon = support.Daemon(config, cls.directory)
-        daemon.__enter__()
-        cls.addClassCleanup(daemon.stop)
+                                        grpc_port=cls.grpc_port, http_port=cls.http_port,
+                                        metrics=cls.metrics, max_keys=cls.max_keys)
+                          + cls.native_rules)
+        cls.daemon = support.Daemon(config, cls.directory)
+        cls.daemon.__enter__()
+        cls.addClassCleanup(cls.daemon.stop)
         cls.targets = (f"unix:{cls.directory}/quota.sock", f"127.0.0.1:{cls.grpc_port}")
 
 
@@ -93,7 +102,7 @@ class PythonClient:
         self.grpc = grpc
         if PythonClient._messages is None:
             PythonClient._messages = self._compile()
-        self.rls = self._messages
+        self.rls, self.quota = self._messages
         self.channel = grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
         self._check = self.channel.unary_unary(
             RLS, request_serializer=self.rls.RateLimitRequest.SerializeToString,
@@ -104,21 +113,52 @@ class PythonClient:
         out = tempfile.mkdtemp(prefix="headgate-proto-")
         try:
             files = [str(path) for path in PROTO.glob("envoy/**/*.proto")]
+            files.append(str(PROTO / "headgate/quota/v1/quota.proto"))
             subprocess.run(["protoc", f"--proto_path={PROTO}", f"--python_out={out}", *files],
                            check=True)
             sys.path.insert(0, out)
-            return importlib.import_module("envoy.service.ratelimit.v3.rls_pb2")
+            return (importlib.import_module("envoy.service.ratelimit.v3.rls_pb2"),
+                    importlib.import_module("headgate.quota.v1.quota_pb2"))
         finally:
             shutil.rmtree(out)
 
     def request(self, *descriptors, **fields):
         """Each descriptor is a list of (key, value)."""
-        request = self.rls.RateLimitRequest(domain=fields.pop("domain", "contract"), **fields)
+        return self.fill(self.rls.RateLimitRequest(), *descriptors, **fields)
+
+    @staticmethod
+    def fill(request, *descriptors, domain="contract", **fields):
+        request.domain = domain
+        for name, value in fields.items():
+            setattr(request, name, value)
         for entries in descriptors:
             descriptor = request.descriptors.add()
             for key, value in entries:
                 descriptor.entries.add(key=key, value=value)
         return request
+
+    def watch(self, *descriptors, domain="contract", timeout=20):
+        """The states, as they come."""
+        request = self.fill(self.quota.WatchRequest(), *descriptors, domain=domain)
+        return self.channel.unary_stream(
+            NATIVE + "Watch", request_serializer=type(request).SerializeToString,
+            response_deserializer=self.quota.WatchResponse.FromString)(request, timeout=timeout)
+
+    def acquire(self, *descriptors, domain="contract"):
+        """Takes permits; returns the answer, and what gives them back."""
+        first = self.quota.AcquireRequest()
+        self.fill(first.request, *descriptors, domain=domain)
+        messages = queue.SimpleQueue()
+        messages.put(first)
+        answers = self.channel.stream_stream(
+            NATIVE + "Acquire", request_serializer=type(first).SerializeToString,
+            response_deserializer=self.quota.AcquireResponse.FromString)(iter(messages.get, None))
+
+        def give_back():
+            messages.put(None)
+            list(answers)
+
+        return next(answers), give_back
 
     def check(self, request, timeout=5):
         return self._check(request, timeout=timeout)

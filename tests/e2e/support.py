@@ -93,6 +93,10 @@ class Daemon:
     def __exit__(self, *_):
         self.stop()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def stop(self, how=signal.SIGTERM):
         """Ends the daemon and returns its exit status."""
         if self._process.poll() is None:
