@@ -84,9 +84,9 @@ class ClientExamples(unittest.TestCase):
         cls.addClassCleanup(subprocess.run, ["ip", "netns", "delete", namespace], check=True)
         config = cls.directory / "headgate.yaml"
         config.write_text(CONFIG.format(directory=cls.directory, namespace=namespace))
-        daemon = support.Daemon(config, cls.directory)
-        daemon.__enter__()
-        cls.addClassCleanup(daemon.stop)
+        cls.daemon = support.Daemon(config, cls.directory)
+        cls.daemon.__enter__()
+        cls.addClassCleanup(cls.daemon.stop)
 
     def hello(self, *words):
         return run(program("examples") / "hello", *words)
@@ -120,6 +120,21 @@ class ClientExamples(unittest.TestCase):
             self.wait_for(lambda: other.status(HONEST) == 200, 5)
             for answer in lost:
                 self.assertIsInstance(answer.exception(), (OSError, http.client.HTTPException))
+
+    def test_servers_go_on_without_a_daemon_and_follow_the_next(self):
+        client = "127.0.0.9"
+        with Server("rates", self.socket) as server, Server("rates", self.socket) as other:
+            self.assertEqual([server.status(client) for _ in range(2)], [200, 200])
+            self.daemon.stop(signal.SIGKILL)
+            time.sleep(0.5)
+            self.assertEqual(other.status(client), 200)
+            self.assertEqual([server.status(client), other.status(client)], [429, 429],
+                             "they share their counts")
+            self.daemon.__enter__()
+            for one in (server, other):
+                self.wait_for(lambda one=one: one.status(client) == 200, 5)  # there are new counts
+            self.assertEqual([server.status(client), other.status(client)], [200, 429])
+            self.assertTrue(self.daemon_would_refuse("rates", client))
 
     def test_a_server_that_is_told_to_end_serves_to_the_end(self):
         with Server("permits", self.socket, milliseconds=1000) as server, \
