@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "daemon/doors/native.h"
-#include "daemon/quota/judge.h"
+#include "quota/judge.h"
 
 namespace headgate::doors {
 

@@ -98,7 +98,7 @@ Result<Engine::LimitsNow> Engine::limits(const Request& request) const {
   for (std::size_t i = 0; i < decision.verdicts.size(); ++i) {
     const Limit* const limit = decision.verdicts[i].limit;
     LimitNow& one = now.limits.emplace_back(LimitNow{limit, 0});
-    if (limit == nullptr || !is_concurrency(*limit)) continue;
+    if (limit == nullptr || !is_concurrency(limit->settings)) continue;
     const TableView& table = domain->account->table();
     const Key key = key_of(*limit, request.descriptors[i].entries, table.seed());
     one.permits = permits_of(limit->settings, table.find(key.fingerprint).slot);
