@@ -170,12 +170,13 @@ struct Client::State {
     const quota::Judged judged =
         quota::lend(limit, mapping.table(), mapping.semaphore(), key, *lease, end, moment);
     if (judged.ruling.is_over) {
-      mapping.return_lease(*lease);
+      mapping.return_lease(*lease, 0);
       return judged;
     }
     admission.holder_ = &mapping;
     admission.client_ = &client;
     admission.lease_ = static_cast<std::uint32_t>(*lease);
+    admission.life_ = judged.life;
     admission.in_flight_ = static_cast<std::uint32_t>(judged.counted);
     admission.begin_ns_ = moment.steady_ns;
     admission.fingerprint_[0] = key.fingerprint.high;
@@ -208,6 +209,7 @@ Client::Client(Options options) {
     wrong("Options::max_permits is not 1 to 65,536");
   }
   if (options.patience.count() < 0) wrong("Options::patience is negative");
+  prepare_clock();
   state_ = std::make_unique<State>(std::move(options));
   state_->core.start();
 }
@@ -225,15 +227,13 @@ Key Client::key(std::span<const Entry> entries) const {
 
 Admission Client::try_acquire(Key& key, std::uint64_t cost) noexcept {
   if (!key.state_) return try_acquire(std::span<const Entry>(), cost);  // it was moved from
-  do {
-    const Reading reading;
-    const InForce* const now = state_->core.in_force();
-    if (now == nullptr) continue;
-    Key::State& known = *key.state_;
-    if (known.generation != now->generation) known.look_up(*now);
-    return state_->ask(*this, *now, known.limit, {known.fingerprint, known.entries}, cost);
-  } while (state_->core.restart_after_fork());
-  return state_->not_attached();
+  if (state_->core.has_forked()) state_->core.restart_after_fork();
+  const Reading reading;
+  const InForce* const now = state_->core.in_force();
+  if (now == nullptr) return state_->not_attached();
+  Key::State& known = *key.state_;
+  if (known.generation != now->generation) known.look_up(*now);
+  return state_->ask(*this, *now, known.limit, {known.fingerprint, known.entries}, cost);
 }
 
 Admission Client::try_acquire(std::span<const Entry> entries, std::uint64_t cost) noexcept {
@@ -243,18 +243,16 @@ Admission Client::try_acquire(std::span<const Entry> entries, std::uint64_t cost
     for (std::size_t i = 0; i < entries.size(); ++i) room[i] = {entries[i].key, entries[i].value};
     all = {room.data(), entries.size()};
   }
-  do {
-    const Reading reading;
-    const InForce* const now = state_->core.in_force();
-    if (now == nullptr) continue;
-    const quota::ServiceLimit* const limit = all.empty() ? nullptr : now->policy->find(all);
-    quota::Key key{{}, all};
-    if (limit != nullptr && now->mapping != nullptr) {
-      key = quota::key_of(*limit, all, now->mapping->table().seed());
-    }
-    return state_->ask(*this, *now, limit, key, cost);
-  } while (state_->core.restart_after_fork());
-  return state_->not_attached();
+  if (state_->core.has_forked()) state_->core.restart_after_fork();
+  const Reading reading;
+  const InForce* const now = state_->core.in_force();
+  if (now == nullptr) return state_->not_attached();
+  const quota::ServiceLimit* const limit = all.empty() ? nullptr : now->policy->find(all);
+  quota::Key key{{}, all};
+  if (limit != nullptr && now->mapping != nullptr) {
+    key = quota::key_of(*limit, all, now->mapping->table().seed());
+  }
+  return state_->ask(*this, *now, limit, key, cost);
 }
 
 std::string Client::rule(const Key& key) const {
@@ -291,17 +289,18 @@ void Admission::swap(Admission& other) noexcept {
   std::swap(fingerprint_, other.fingerprint_);
   std::swap(limit_, other.limit_);
   std::swap(begin_ns_, other.begin_ns_);
+  std::swap(life_, other.life_);
   std::swap(lease_, other.lease_);
   std::swap(in_flight_, other.in_flight_);
 }
 
 void Admission::drop() noexcept {
-  static_cast<Mapping*>(std::exchange(holder_, nullptr))->return_lease(lease_);
+  static_cast<Mapping*>(std::exchange(holder_, nullptr))->return_lease(lease_, life_);
 }
 
 void Admission::end(const Outcome& outcome) {
   if (holder_ == nullptr) return;
-  if (limit_ != 0) {
+  if (limit_ != 0 && !static_cast<Mapping*>(holder_)->is_inherited()) {
     const std::uint64_t now = read_clock().steady_ns;
     const std::uint64_t held = now - std::min(now, begin_ns_);
     const std::uint64_t latency =

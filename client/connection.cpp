@@ -90,7 +90,7 @@ std::string words_for(attach::Status status) {
 }  // namespace
 
 std::unique_ptr<Connection> Connection::open(const std::string& socket, const std::string& domain,
-                                             std::uint32_t leases, Failure& failure) {
+                                             std::uint32_t leases, Failure& failure, int wake) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   socket.copy(address.sun_path, sizeof(address.sun_path) - 1);
@@ -100,19 +100,24 @@ std::unique_ptr<Connection> Connection::open(const std::string& socket, const st
     return nullptr;
   }
   std::unique_ptr<Connection> connection(new Connection(std::move(fd)));
-  if (!connection->enter(domain, leases, failure)) return nullptr;
+  if (!connection->enter(domain, leases, wake, failure)) return nullptr;
   return connection;
 }
 
-bool Connection::enter(const std::string& domain, std::uint32_t leases, Failure& failure) {
+// Also where a child has the socket, too.
+Connection::~Connection() {
+  shutdown(fd_.get(), SHUT_RDWR);
+}
+
+bool Connection::enter(const std::string& domain, std::uint32_t leases, int wake,
+                       Failure& failure) {
   failure.why = "the daemon does not answer";
-  if (!send(
-          attach::message(attach::Kind::kHello, attach::Hello{attach::kVersion, leases, domain}))) {
-    return false;
-  }
-  pollfd readable{fd_.get(), POLLIN, 0};
+  const attach::Hello hello{attach::kVersion, leases, domain};
+  if (send(attach::message(attach::Kind::kHello, hello)) != Sent::kYes) return false;
+  std::array<pollfd, 2> fds = {{{fd_.get(), POLLIN, 0}, {wake, POLLIN, 0}}};
   Message message;
-  if (poll(&readable, 1, kPatienceMs) != 1 || receive(fd_.get(), message) != Received::kMessage) {
+  if (poll(fds.data(), fds.size(), kPatienceMs) < 1 || fds[0].revents == 0 ||
+      receive(fd_.get(), message) != Received::kMessage) {
     return false;
   }
   if (attach::kind_of(message.bytes) != attach::Kind::kWelcome) return false;
@@ -147,10 +152,12 @@ bool Connection::read() {
   }
 }
 
-bool Connection::send(std::string_view message) {
+Connection::Sent Connection::send(std::string_view message) {
   const ssize_t sent =
       ::send(fd_.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  return sent >= 0 || errno == EAGAIN || errno == EINTR || errno == ENOBUFS;
+  if (sent >= 0) return Sent::kYes;
+  const bool is_gone = errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN;
+  return is_gone ? Sent::kGone : Sent::kNoRoom;
 }
 
 }  // namespace headgate::client

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/core.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -9,6 +10,12 @@
 #include "client/worker.h"
 
 namespace headgate::client {
+namespace {
+
+constexpr std::chrono::hours kMostPatience{24};
+constexpr std::chrono::seconds kPauseBetweenStarts{1};
+
+}  // namespace
 
 Core::Core(Options options) : options_(std::move(options)), desk_(std::make_unique<Desk>()) {
   add_to_forks(*this);
@@ -23,29 +30,33 @@ Core::~Core() {
 void Core::start() {
   worker_ = std::make_unique<Worker>(*this);
   std::unique_lock lock(desk_->mutex);
-  desk_->has_tried.wait_for(lock, options_.patience, [this] { return desk_->status.has_rules; });
+  desk_->changed.wait_for(lock,
+                          std::min<std::chrono::milliseconds>(options_.patience, kMostPatience),
+                          [this] { return desk_->has_answer; });
 }
 
-bool Core::restart_after_fork() noexcept {
-  if (!is_forked_.load(std::memory_order_acquire)) return false;
+void Core::restart_after_fork() noexcept {
+  // Whoever is not first goes on with what there is.
+  const std::unique_lock lock(desk_->starting, std::try_to_lock);
+  const auto now = std::chrono::steady_clock::now();
+  if (!lock || !has_forked() || now < next_start_) return;
+  next_start_ = now + kPauseBetweenStarts;
   try {
-    const std::lock_guard lock(start_mutex_);
-    if (!is_forked_.load(std::memory_order_relaxed)) return true;
-    start();
-    is_forked_.store(false, std::memory_order_release);
-    return true;
+    worker_ = std::make_unique<Worker>(*this);
+    has_forked_.store(false, std::memory_order_relaxed);
   } catch (const std::exception&) {
-    return false;  // no thread to be had: perhaps the next time
+    // The status says that it is not attached.
   }
 }
 
 void Core::forget_after_fork() {
   if (worker_ != nullptr) worker_.release()->forget_after_fork();
-  static_cast<void>(desk_.release());
+  static_cast<void>(desk_.release());  // its locks may be those of threads that are not here
   desk_ = std::make_unique<Desk>();
-  const InForce* const inherited = in_force_.exchange(nullptr);
-  if (inherited != nullptr && inherited->mapping != nullptr) inherited->mapping->disown();
-  is_forked_.store(true, std::memory_order_release);
+  desk_->status.has_rules = in_force_.load(std::memory_order_relaxed) != nullptr;
+  desk_->status.problem = "not attached since the fork";
+  next_start_ = {};
+  has_forked_.store(true, std::memory_order_relaxed);
 }
 
 std::unique_ptr<const InForce> Core::replace(std::unique_ptr<const InForce> next) {

@@ -36,12 +36,15 @@ class Core {
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
-  // Starts the worker, and waits for its first try as long as the options say. Throws
+  // Starts the worker, and waits for the daemon's first answer as long as the options say. Throws
   // std::system_error.
   void start();
-  // A worker that the fork has not brought along is started. False: that is not what is missing.
-  bool restart_after_fork() noexcept;
-  // In the child: all that it has is the parent's. Nothing is freed.
+  // The fork has not brought the worker along.
+  bool has_forked() const { return has_forked_.load(std::memory_order_relaxed); }
+  // Starts another one, and waits for nothing: the rules go on, and so do rates. If there is no
+  // thread to be had, it tries again after a while.
+  void restart_after_fork() noexcept;
+  // In the child: all that is about the connection is the parent's. Nothing is freed.
   void forget_after_fork();
 
   const Options& options() const { return options_; }
@@ -56,8 +59,10 @@ class Core {
     quota::TimeShareMeter times;
     Throttles throttles;
     std::mutex mutex;
-    std::condition_variable has_tried;
-    Status status;  // guarded by the mutex
+    std::mutex starting;  // by who starts the worker
+    std::condition_variable changed;
+    Status status;            // guarded by the mutex
+    bool has_answer = false;  // the same; the daemon has let us in, or does not know the domain
   };
   Desk& desk() const { return *desk_; }
 
@@ -65,9 +70,9 @@ class Core {
   const Options options_;
   std::atomic<const InForce*> in_force_ = nullptr;
   std::unique_ptr<Desk> desk_;
-  std::mutex start_mutex_;
   std::unique_ptr<Worker> worker_;
-  std::atomic<bool> is_forked_ = false;
+  std::atomic<bool> has_forked_ = false;
+  std::chrono::steady_clock::time_point next_start_{};  // guarded by Desk::starting
 };
 
 }  // namespace headgate::client

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/fork.h"
 
+#include <atomic>
 #include <mutex>
 #include <set>
 
@@ -22,6 +23,9 @@ Forks& forks() {
   return *all;
 }
 
+// Written where there is one thread only.
+std::atomic<std::uint64_t> fork_count = 0;
+
 void before() {
   forks().mutex.lock();
   urcu_bp_before_fork();
@@ -34,11 +38,16 @@ void after_in_parent() {
 
 void after_in_child() {
   urcu_bp_after_fork_child();
+  fork_count.fetch_add(1, std::memory_order_relaxed);
   for (Core* const core : forks().cores) core->forget_after_fork();
   forks().mutex.unlock();
 }
 
 }  // namespace
+
+std::uint64_t forks_until_now() {
+  return fork_count.load(std::memory_order_relaxed);
+}
 
 void add_to_forks(Core& core) {
   static std::once_flag once;

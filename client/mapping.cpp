@@ -47,6 +47,7 @@ std::unique_ptr<Mapping> Mapping::map(int fd, const quota::attach::Welcome& welc
 }
 
 std::optional<std::size_t> Mapping::borrow_lease() {
+  if (is_inherited()) return std::nullopt;
   std::uint64_t head = head_.load(std::memory_order_acquire);
   while (true) {
     const auto first = static_cast<std::uint32_t>(head);
@@ -59,9 +60,9 @@ std::optional<std::size_t> Mapping::borrow_lease() {
   }
 }
 
-void Mapping::return_lease(std::size_t lease) {
-  if (is_disowned_.load(std::memory_order_relaxed)) return;
-  semaphore_.give(lease);
+void Mapping::return_lease(std::size_t lease, Semaphore::Life life) {
+  if (is_inherited()) return;
+  semaphore_.give(lease, life);
   const auto number = static_cast<std::uint32_t>(lease - first_lease_);
   std::uint64_t head = head_.load(std::memory_order_relaxed);
   std::uint64_t next = 0;

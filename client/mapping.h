@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "client/fork.h"
 #include "quota/attach.h"
 #include "quota/semaphore.h"
 #include "quota/table.h"
@@ -28,14 +29,14 @@ class Mapping {
 
   // Lock-free. None: all are in use.
   std::optional<std::size_t> borrow_lease();
-  // Lock-free. Gives back what the lease holds, and the lease. After the last one the mapping may
-  // be gone.
-  void return_lease(std::size_t lease);
+  // Lock-free. Gives back what the lease holds, if that is still this life of it, and the lease.
+  // After the last one the mapping may be gone.
+  void return_lease(std::size_t lease, quota::Semaphore::Life life);
 
   // No lease is in use, if none is borrowed any more.
   bool is_idle() const;
-  // In the child after a fork: what it inherited is the parent's. return_lease() does nothing then.
-  void disown() { is_disowned_.store(true, std::memory_order_relaxed); }
+  // In a child its leases are the parent's: none can be borrowed, and to return them does nothing.
+  bool is_inherited() const { return forks_ != forks_until_now(); }
 
  private:
   Mapping(void* memory, std::size_t bytes, const quota::attach::Welcome& welcome);
@@ -47,7 +48,7 @@ class Mapping {
   quota::TableView table_;
   quota::Semaphore semaphore_;
   std::size_t first_lease_;
-  std::atomic<bool> is_disowned_ = false;
+  const std::uint64_t forks_ = forks_until_now();  // when it was made
   // A stack of free leases. The upper half of its head counts its changes: a head that comes back
   // is another one.
   std::vector<std::atomic<std::uint32_t>> next_;  // by lease, less first_lease_

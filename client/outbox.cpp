@@ -2,6 +2,7 @@
 #include "client/outbox.h"
 
 #include <string>
+#include <thread>
 
 namespace headgate::client {
 
@@ -28,7 +29,9 @@ Outbox::Letters Outbox::take() {
   taken_samples_.clear();
   taken_refusals_.clear();
   {
-    const std::lock_guard lock(mutex_);
+    // Not by lock(): who adds would have to wake us then, which is a system call.
+    std::unique_lock lock(mutex_, std::defer_lock);
+    while (!lock.try_lock()) std::this_thread::yield();
     samples_.swap(taken_samples_);
     refusals_.swap(taken_refusals_);
   }

@@ -19,9 +19,17 @@ class Throttles {
   void put(const std::string& user, const std::string& client, std::chrono::nanoseconds time,
            Clock::time_point now) {
     const std::lock_guard lock(mutex_);
-    if (until_.size() >= kMost)
+    const auto known = until_.find(std::tie(user, client));
+    if (known != until_.end()) {
+      known->second = now + time;
+      return;
+    }
+    // Who is looked for in a full house is looked for once a second: callers wait meanwhile.
+    if (until_.size() >= kMost && now - swept_ >= std::chrono::seconds(1)) {
       std::erase_if(until_, [&](const auto& one) { return one.second <= now; });
-    if (until_.size() < kMost) until_[{user, client}] = now + time;
+      swept_ = now;
+    }
+    if (until_.size() < kMost) until_.emplace(std::tie(user, client), now + time);
   }
 
   // How long this one still; 0: not at all.
@@ -37,6 +45,7 @@ class Throttles {
   static constexpr std::size_t kMost = 100'000;
 
   mutable std::mutex mutex_;
+  Clock::time_point swept_{};  // when those were forgotten that are over
   std::map<std::tuple<std::string, std::string>, Clock::time_point, std::less<>> until_;
 };
 

@@ -30,26 +30,37 @@ class Worker {
   void forget_after_fork();
 
  private:
+  // What came together, and ends together: the daemon believes that our leases hold nothing any
+  // more when the connection is closed.
+  struct Attachment {
+    std::unique_ptr<Mapping> mapping;
+    std::unique_ptr<Connection> connection;
+  };
+
   void run();
+  void turn();
   bool attach();
-  void detach();
+  void detach(const std::string& problem);
   void serve();
-  void put_in_force(std::unique_ptr<Mapping> mapping, std::unique_ptr<quota::ServicePolicy> policy);
-  bool tell_tallies(const quota::ServicePolicy& policy);
+  void put_in_force(Attachment attachment, std::unique_ptr<quota::ServicePolicy> policy);
+  void take_tallies(const quota::ServicePolicy& policy);
+  bool tell_tallies();
   bool tell();
-  void free_idle_mappings();
+  void forget_what_is_late();
+  void free_idle();
   void wait(int fd, std::chrono::milliseconds time) const;
-  void set_status(bool is_attached, const std::string& problem);
+  void set_status(const std::string& problem);
 
   Core& core_;
   quota::Random random_;
   UniqueFd wake_;
   std::atomic<bool> is_ending_ = false;
-  std::unique_ptr<Connection> connection_;
-  std::unique_ptr<Mapping> mapping_;               // of what is in force
-  std::vector<std::unique_ptr<Mapping>> retired_;  // permits of theirs are still held
-  const quota::ServicePolicy* policy_ = nullptr;   // in force
-  std::chrono::steady_clock::time_point tallies_told_{};
+  Attachment current_;  // of what is in force; its connection may be at its end
+  bool is_attached_ = false;
+  std::vector<Attachment> retired_;               // permits of theirs are still held
+  const quota::ServicePolicy* policy_ = nullptr;  // in force
+  std::vector<quota::attach::Tally> tallies_;     // to be told
+  std::chrono::steady_clock::time_point tallies_taken_{};
   std::uint32_t failures_ = 0;  // one after the other
   bool is_busy_ = false;        // there was something to tell the last time
   std::thread thread_;

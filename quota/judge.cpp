@@ -2,8 +2,9 @@
 #include "quota/judge.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
-#include <string>
+#include <string_view>
 
 #include "quota/auto_limit.h"
 #include "quota/gradient2_limit.h"
@@ -113,15 +114,25 @@ std::string_view value_in(const LimitCore& limit, EntrySpan entries, std::size_t
                                              : entries[level].value;
 }
 
-// For people: "alice, /login".
-std::string label_of(const LimitCore& limit, EntrySpan entries) {
-  std::string label;
-  for (std::size_t i = 0; i < entries.size() && label.size() < shared::kLabelBytes; ++i) {
-    if (i != 0) label += ", ";
-    label += value_in(limit, entries, i).substr(0, shared::kLabelBytes);
+// For people: "alice, /login". As much of it as is kept.
+class Label {
+ public:
+  Label(const LimitCore& limit, EntrySpan entries) {
+    for (std::size_t i = 0; i < entries.size() && size_ < bytes_.size(); ++i) {
+      if (i != 0) add(", ");
+      add(value_in(limit, entries, i));
+    }
   }
-  return label;
-}
+  std::string_view text() const { return {bytes_.data(), size_}; }
+
+ private:
+  void add(std::string_view text) {
+    size_ += text.copy(bytes_.data() + size_, bytes_.size() - size_);
+  }
+
+  std::array<char, shared::kLabelBytes> bytes_;
+  std::size_t size_ = 0;
+};
 
 // Most keys are there already.
 void find_place(const LimitCore& limit, TableView& table, const Key& key, const Moment& now,
@@ -132,7 +143,7 @@ void find_place(const LimitCore& limit, TableView& table, const Key& key, const 
   }
   place = table.find_or_insert(key.fingerprint, now.steady_ns,
                                static_cast<std::uint32_t>(limit.identity),
-                               label_of(limit, key.entries));
+                               Label(limit, key.entries).text());
 }
 
 bool is_near(const LimitCore& limit, const Ruling& ruling) {
@@ -265,6 +276,7 @@ Judged lend(const LimitCore& limit, TableView& table, Semaphore& semaphore, cons
     if (is_taken) judged.ruling.retry_after = nanoseconds(0);
     judged.place = place;
     judged.counted = in_use;
+    if (is_taken) judged.life = semaphore.life_of(lease);
     note(*place.slot, judged.ruling, now);
     return judged;
   }

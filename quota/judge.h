@@ -46,6 +46,7 @@ struct Judged {
   Ruling ruling;
   Place place;                // empty if nothing was counted
   std::uint64_t counted = 0;  // of a rate: its state then; of permits: how many are in use
+  Semaphore::Life life = 0;   // of the lease that was taken
   // All keys have leases: nothing was counted. A rate admits it, a limit of concurrency refuses it.
   bool has_no_room = false;
 };

@@ -83,6 +83,14 @@ Semaphore::Taken Semaphore::take(std::size_t slot, std::size_t lease, std::uint3
   return Taken::kFull;
 }
 
+Semaphore::Life Semaphore::life_of(std::size_t lease) const {
+  return leases_[lease].state.load(std::memory_order_seq_cst);
+}
+
+bool Semaphore::give(std::size_t lease, Life life) {
+  return give_in(lease, life);
+}
+
 bool Semaphore::give(std::size_t lease) {
   return give_in(lease, leases_[lease].state.load(std::memory_order_seq_cst));
 }

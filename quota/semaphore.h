@@ -36,7 +36,14 @@ class Semaphore {
   // Takes a permit if fewer than `limit` are taken. `lease` is free and the caller's own, and the
   // memory is not the caller's alone: kFull also if somebody has written nonsense into it.
   Taken take(std::size_t slot, std::size_t lease, std::uint32_t limit, std::uint64_t expires_ns);
-  // Gives back what the lease holds. False: it holds nothing any more.
+  // What a lease that has been taken is now: give() by it gives back this life of the lease, and
+  // none that comes after it.
+  using Life = std::uint64_t;
+  Life life_of(std::size_t lease) const;
+  // Gives back what the lease holds, if it is still the same life. False: it holds nothing any
+  // more.
+  bool give(std::size_t lease, Life life);
+  // The same whichever life it is.
   bool give(std::size_t lease);
   // Of a holder that is dead: gives back what the lease holds, also in the middle of a take or
   // give. True if it held a permit.

@@ -18,6 +18,14 @@ struct TallyCounts {
   std::uint64_t uncounted = 0;   // admitted, for there was no room for their key
   std::uint64_t near_limit = 0;  // more than 80 % of the limit is used
 
+  TallyCounts& operator+=(const TallyCounts& more) {
+    admitted += more.admitted;
+    refused += more.refused;
+    shadow += more.shadow;
+    uncounted += more.uncounted;
+    near_limit += more.near_limit;
+    return *this;
+  }
   bool is_empty() const { return admitted + refused + shadow + uncounted == 0; }
 };
 

@@ -12,6 +12,7 @@ namespace {
 void keep_fixed(const config::Quotas& from, config::Quotas& to) {
   if (from.domains.empty()) return;
   to.socket = from.socket;
+  to.memory_socket = from.memory_socket;
   to.grpc_listen = from.grpc_listen;
   to.http_listen = from.http_listen;
   to.tls = from.tls;

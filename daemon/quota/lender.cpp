@@ -22,7 +22,7 @@ Judged Lender::lend(const Limit& limit, const std::vector<Entry>& entries, const
   if (judged.ruling.is_over) {
     account_->return_lease(*lease);
   } else {
-    permit_.add({account_, *lease, key.fingerprint, limit.settings,
+    permit_.add({account_, *lease, judged.life, key.fingerprint, limit.settings,
                  static_cast<std::uint32_t>(judged.counted)});
   }
   return judged;

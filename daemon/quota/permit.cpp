@@ -16,7 +16,7 @@ Permit& Permit::operator=(Permit&& other) noexcept {
 
 void Permit::drop() {
   for (const Held& one : held_) {
-    one.account->semaphore().give(one.lease);
+    one.account->semaphore().give(one.lease, one.life);
     one.account->return_lease(one.lease);
   }
   held_.clear();

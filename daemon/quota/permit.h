@@ -28,6 +28,7 @@ class Permit {
   struct Held {
     std::shared_ptr<Account> account;
     std::size_t lease = 0;
+    Semaphore::Life life = 0;
     Fingerprint key;
     config::QuotaLimit settings;
     std::uint32_t in_flight = 0;  // when it was taken, itself included

@@ -130,6 +130,7 @@ class [[nodiscard]] Admission {
   std::uint64_t fingerprint_[2] = {};
   std::uint64_t limit_ = 0;
   std::uint64_t begin_ns_ = 0;
+  std::uint64_t life_ = 0;
   std::uint32_t lease_ = 0;
   std::uint32_t in_flight_ = 0;
 };
@@ -142,7 +143,8 @@ struct Status {
 };
 
 // One domain's quotas for one process. Thread-safe. Has one thread of its own, which talks to the
-// daemon. After a fork() the child's client attaches anew by itself; what the parent holds stays
+// daemon. After a fork() the child's client goes on with the rules and counts that it has, without
+// permits, and attaches anew by itself when it is first asked; what the parent holds stays
 // the parent's, and Admissions that the child inherited give nothing back.
 class Client {
  public:
@@ -161,7 +163,8 @@ class Client {
 
   // Asks for `cost` of the limit that holds for the key, and takes it if it is there. A limit of
   // requests at once is asked for one permit, whatever the cost. Cost 0 looks, and takes nothing.
-  // Lock-free; no system call; never throws.
+  // Lock-free; no system call, but for a thread's first one, which asks for a little memory, and
+  // the first after a fork; never throws.
   Admission try_acquire(Key& key, std::uint64_t cost = 1) noexcept;
 
   // The same for a key that is asked for once; it takes longer, for the rule must be found first.
@@ -175,7 +178,8 @@ class Client {
   std::string rule(const Key& key) const;
 
   // Quotas of users and clients (`clients` of the domain, Kafka's KIP-124): what serving a client
-  // has taken, of one thread's time. It is told the daemon ten times a second; the answer is
+  // has taken, of one thread's time. It is told the daemon ten times a second (within one when
+  // there was nothing to tell before); the answer is
   // throttle(). Either name may be empty, not both. Takes a short lock.
   void add_time(std::string_view user, std::string_view client, std::chrono::nanoseconds used);
   // How long this client is still to be silent; 0: it may send. Telling it, or delaying what it

@@ -172,9 +172,16 @@ int fork_and_ask(const std::string& socket) {
   const pid_t child = fork();
   if (child == 0) {
     held.end();  // not the child's
-    const Admission own = client.try_acquire(alice);
+    // Without permits it has the rules and the counts all along.
+    bool has_rules = client.try_acquire(alice, 0).decision().remaining == 1;
+    Admission own = client.try_acquire(alice);
+    for (int i = 0; i < 1000 && !own.holds_permit(); ++i) {
+      has_rules = has_rules && own.decision().reason == Reason::kNoPermitLeft;
+      std::this_thread::sleep_for(10ms);
+      own = client.try_acquire(alice);
+    }
     const Admission third = client.try_acquire(alice);
-    _exit(own.holds_permit() && !third ? 0 : 1);
+    _exit(has_rules && own.holds_permit() && !third ? 0 : 1);
   }
   int status = 0;
   waitpid(child, &status, 0);

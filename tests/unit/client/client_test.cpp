@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headgate/client.h"
 
+#include <atomic>
 #include <stdexcept>
 
 #include "quota/gradient2_limit.h"
@@ -237,6 +238,31 @@ TEST_F(ClientTest, GoesOnWithoutADaemonAndAttachesToTheNext) {
   EXPECT_TRUE(held.holds_permit());
   held.end();
   EXPECT_TRUE(client.try_acquire(slow));
+}
+
+TEST_F(ClientTest, WhatWasRefusedWithoutADaemonIsNotToldTheNext) {
+  config::QuotaRule address = rule("address", per_year(1));
+  address.penalty = config::Penalty{.after = 50, .within = 1min, .deny_for = 10min};
+  put({address});
+  start();
+  Client client(options());
+  Key bad = client.key({{"address", "192.0.2.7"}});
+  EXPECT_TRUE(client.try_acquire(bad));
+  stop();
+  EXPECT_TRUE(becomes_true(1s, [&] { return !client.status().is_attached; }));
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(client.try_acquire(bad));
+  std::this_thread::sleep_for(1500ms);  // longer than it ever waits for the next try
+  engine = std::make_unique<quota::Engine>();
+  std::atomic<int> offences = 0;
+  engine->on_offence([&](const quota::Engine::Offence&) { ++offences; });
+  put();
+  auto started = doors::MemoryServer::start(socket, *engine);
+  ASSERT_TRUE(started);
+  server.emplace(*std::move(started));
+  EXPECT_TRUE(becomes_true(5s, [&] { return client.status().attached == 2; }));
+  std::this_thread::sleep_for(1500ms);
+  EXPECT_EQ(offences, 0);
+  EXPECT_EQ(domain().limits.at(0)->tally->refused, 100U) << "the counts are";
 }
 
 TEST_F(ClientTest, EndsWithADaemonOrWithout) {

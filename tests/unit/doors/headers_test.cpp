@@ -26,6 +26,7 @@ class Headers : public testing::Test {
   void within(const quota::Limit* limit, std::uint32_t remaining, nanoseconds until_reset) {
     quota::Verdict verdict;
     verdict.limit = limit;
+    verdict.allowed = limit->settings.requests;
     verdict.remaining = remaining;
     verdict.until_reset = until_reset;
     decision.verdicts.push_back(verdict);

@@ -36,6 +36,7 @@ share_across_netns: true
 pin_dir: /p
 quotas:
   socket: /q
+  memory: { socket: off }
   grpc: { listen: "[::1]:1", tls: { certificate: /c, key: /k } }
   http: { listen: "[::1]:2" }
   max_keys: 16
@@ -50,7 +51,7 @@ TEST(KeepFixed, KeepsWhatNeedsARestartAndNothingElse) {
   config::Config next = to;
   keep_fixed(from, next);
   EXPECT_THAT(config::difference(next, to),
-              AllOf(SizeIs(20), Each(Field(&Change::kind, Change::Kind::kNeedsRestart))));
+              AllOf(SizeIs(21), Each(Field(&Change::kind, Change::Kind::kNeedsRestart))));
   EXPECT_THAT(config::difference(from, next),
               AllOf(SizeIs(2), Each(Field(&Change::kind, Change::Kind::kChanged))));
   EXPECT_EQ(next.quotas.domains.at(0).max_keys, std::nullopt);

@@ -69,6 +69,20 @@ TEST(Semaphore, ALeaseIsGivenBackOnce) {
   EXPECT_EQ(at.count(0), 1U);
 }
 
+// Its holder was taken for dead, and somebody else has the lease now.
+TEST(Semaphore, WhoHeldALeaseBeforeGivesBackNothingOfItsNextHolder) {
+  Fixture at;
+  Semaphore semaphore = at.semaphore();
+  EXPECT_EQ(semaphore.take(0, 0, 1, 0), Semaphore::Taken::kYes);
+  const Semaphore::Life former = semaphore.life_of(0);
+  EXPECT_TRUE(semaphore.clear(0));
+  EXPECT_EQ(semaphore.take(0, 0, 1, 0), Semaphore::Taken::kYes);
+  EXPECT_FALSE(semaphore.give(0, former));
+  EXPECT_EQ(at.count(0), 1U);
+  EXPECT_TRUE(semaphore.give(0, semaphore.life_of(0)));
+  EXPECT_EQ(at.count(0), 0U);
+}
+
 TEST(Semaphore, ALimitThatSinksIsKeptAsLeasesEnd) {
   Fixture at;
   Semaphore semaphore = at.semaphore();
