@@ -53,7 +53,12 @@ void Core::forget_after_fork() {
   if (worker_ != nullptr) worker_.release()->forget_after_fork();
   static_cast<void>(desk_.release());  // its locks may be those of threads that are not here
   desk_ = std::make_unique<Desk>();
-  desk_->status.has_rules = in_force_.load(std::memory_order_relaxed) != nullptr;
+  const InForce* const inherited = in_force_.load(std::memory_order_relaxed);
+  if (inherited != nullptr) {
+    desk_->status.has_rules = inherited->mapping != nullptr;
+    // What was counted is the parent's to tell.
+    for (const auto& limit : inherited->policy->limits) static_cast<void>(limit->tally.take());
+  }
   desk_->status.problem = "not attached since the fork";
   next_start_ = {};
   has_forked_.store(true, std::memory_order_relaxed);

@@ -102,8 +102,10 @@ TEST_F(Processes, AChildAttachesAnewAndLeavesWhatIsItsParents) {
   ASSERT_TRUE(parent->wait_for_output("parent", 20s));
   EXPECT_NE(parent->output().find("child 0, parent holds"), std::string::npos) << parent->output();
   EXPECT_TRUE(becomes_true(1s, [&] { return in_flight("user") == 1; }));
-  std::this_thread::sleep_for(100ms);
+  std::this_thread::sleep_for(1500ms);
   EXPECT_EQ(in_flight("user"), 1U);
+  // The parent's one, and the child's: nobody tells the other's.
+  EXPECT_EQ(domain().limits.at(0)->tally->admitted, 2U);
 }
 
 TEST_F(Processes, GarbageInADomainHarmsNoOther) {
