@@ -9,9 +9,11 @@ be ends the story with exit status 1. nginx is Debian's, as it starts after its 
 import contextlib
 import errno
 import json
+import os
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -31,7 +33,12 @@ rules:
     listen: ["80"]
     connections: {{ per_client: {per_client} }}
 xdp: {{ interfaces: ["front*"] }}
+quotas:
+  domains:
+    - domain: api
+      descriptors: [{{ key: user, concurrency: {{ limit: 2 }} }}]
 """
+MEMORY_SOCKET = "/run/headgate/quota-memory.sock"
 
 
 class NotAsItShouldBe(Exception):
@@ -222,6 +229,20 @@ def xdp_programs():
     return link.get("xdp")
 
 
+def attach():
+    """A connection to the door for the memory of quotas, as libheadgate-client says hello there."""
+    service = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    service.settimeout(PATIENCE_SECONDS)
+    service.connect(MEMORY_SOCKET)
+    service.send(struct.pack("=BIII", 1, 1, 1, 3) + b"api")
+    message, files, _, _ = socket.recv_fds(service, 4096, 2)
+    kind, _, status = struct.unpack_from("=BII", message)
+    check((kind, status, len(files)) == (16, 0, 2), "a service gets the memory of its domain")
+    for file in files:
+        os.close(file)
+    return service
+
+
 def version():
     return sh("dpkg-query -W -f '${Version}' headgate").stdout.strip()
 
@@ -269,6 +290,8 @@ class Story:
         sh("headgatectl doctor")
         front = front_line()
         check(front["mode"] == "generic" and not front["is_alone"], "the front line is in the dispatcher")
+        sh("headgatectl quota check api user=alice --take")
+        attach().close()
 
     def limit(self):
         self._held += hold(CLIENT, 5)
