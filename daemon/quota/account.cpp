@@ -140,20 +140,4 @@ std::unordered_map<std::uint32_t, std::uint64_t> Account::in_flight() const {
   return counts;
 }
 
-// A hole in the file is memory that nobody has touched: all 0, no key. No set is in two pages.
-void Account::recount() {
-  constexpr off_t kBegin = sizeof(shared::Header);
-  constexpr off_t kSet = sizeof(shared::Set);
-  static_assert(kBegin % kSet == 0 && 4096 % kSet == 0);
-  table_.recount([this](std::size_t from) -> TableView::Range {
-    const off_t data = lseek(fd_.get(), kBegin + static_cast<off_t>(from) * kSet, SEEK_DATA);
-    const off_t hole = data >= 0 ? lseek(fd_.get(), data, SEEK_HOLE) : -1;
-    if (hole < 0) return {};
-    const auto set_at = [&](off_t at) {
-      return std::min(sets_, static_cast<std::size_t>(std::max(at - kBegin, off_t{0}) / kSet));
-    };
-    return {set_at(data), set_at(hole)};
-  });
-}
-
 }  // namespace headgate::quota

@@ -20,7 +20,8 @@
 namespace headgate::quota {
 
 // The memory in which one domain's keys are counted: a memfd, so that it can be shared with the
-// domain's services. Its size is sealed. Untouched memory costs nothing.
+// domain's services. Its size is sealed. Untouched memory costs nothing. Once it is made, nothing
+// here asks the kernel about the file: a service can make such a call wait for ever.
 class Account {
  public:
   // Errors: kUnavailable, no memory. `name` is for /proc/PID/maps.
@@ -52,9 +53,6 @@ class Account {
   // What such a process must know: the memory (not the caller's to close), and what is in it.
   int fd() const { return fd_.get(); }
   std::size_t sets() const { return sets_; }
-
-  // Counts the keys anew, without touching memory that nobody has touched.
-  void recount();
 
   // Gives back what leases hold whose end has come. Returns how many.
   std::size_t end_expired(std::uint64_t now_ns);

@@ -2,8 +2,10 @@
 // Services that are other processes, and what they leave when they die.
 #include "tests/lab/process.h"
 
+#include <atomic>
 #include <csignal>
 #include <random>
+#include <thread>
 
 #include "served.h"
 
@@ -104,6 +106,26 @@ TEST_F(Processes, AChildAttachesAnewAndLeavesWhatIsItsParents) {
   EXPECT_TRUE(becomes_true(1s, [&] { return in_flight("user") == 1; }));
   std::this_thread::sleep_for(100ms);
   EXPECT_EQ(in_flight("user"), 1U);
+}
+
+// Whatever the kernel would make wait for that lock, the daemon does not ask.
+TEST_F(Processes, ALockOnTheMemorysFileHoldsNobodyUp) {
+  put({rule("user", at_once(4))});
+  start();
+  Client client(options());
+  const Ptr holder = caller("lock");
+  if (!holder->wait_for_output("locked", 10s)) {
+    GTEST_SKIP() << "needs root and userfaultfd: " << holder->output();
+  }
+  std::atomic<bool> has_ended = false;
+  std::thread ticking([&] {
+    engine->tick();
+    has_ended = true;
+  });
+  EXPECT_TRUE(becomes_true(1s, [&] { return has_ended.load(); }));
+  EXPECT_TRUE(client.try_acquire({{"user", "alice"}}).holds_permit());
+  holder->signal(SIGKILL);
+  ticking.join();
 }
 
 TEST_F(Processes, GarbageInADomainHarmsNoOther) {
