@@ -233,9 +233,7 @@ TableView::Victim TableView::oldest_of_many(shared::Set& own, std::uint32_t now)
 }
 
 shared::Slot* TableView::slot_in_use(std::size_t number) const {
-  const std::uint64_t word =
-      set_array_[number / kWays].tags[number % kWays].load(std::memory_order_acquire);
-  return change::tag_of(word) != 0 ? &slot_array_[number] : nullptr;
+  return change::tag_of(word_at(number)) != 0 ? &slot_array_[number] : nullptr;
 }
 
 bool TableView::remove(const Place& place) {

@@ -97,6 +97,11 @@ class TableView {
   std::size_t number_of(const Place& place) const {
     return static_cast<std::size_t>(place.slot - slot_array_);
   }
+  // The tag of the slot with this number: another one when another key has taken it.
+  std::uint64_t word_at(std::size_t number) const {
+    return set_array_[number / shared::kWays].tags[number % shared::kWays].load(
+        std::memory_order_acquire);
+  }
   // The slot with this number, or null if no key is there.
   shared::Slot* slot_in_use(std::size_t number) const;
   // Takes a key out, unless it has leases. True if it is gone.
