@@ -114,6 +114,7 @@ void Account::return_leases(const Leases& leases) {
   for (std::size_t i = 0; i < leases.count; ++i) semaphore_.clear(leases.first + i);
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < leases.count; i += kBlock) lent_.reset((leases.first + i) / kBlock);
+  while (leases_used_ != 0 && !lent_.test(leases_used_ / kBlock - 1)) leases_used_ -= kBlock;
 }
 
 std::size_t Account::leases_used() const {

@@ -54,6 +54,9 @@ class Account {
   int fd() const { return fd_.get(); }
   std::size_t sets() const { return sets_; }
 
+  // All that are lent have a lower number.
+  std::size_t leases_used() const;
+
   // Gives back what leases hold whose end has come. Returns how many.
   std::size_t end_expired(std::uint64_t now_ns);
   // Permits that are taken, by Slot::rule.
@@ -64,7 +67,6 @@ class Account {
           std::uint64_t seed);
 
   std::optional<std::size_t> find_blocks(std::size_t count) const;
-  std::size_t leases_used() const;
 
   UniqueFd fd_;
   void* memory_;
@@ -82,7 +84,7 @@ class Account {
   mutable std::mutex mutex_;
   std::bitset<kBlocks> lent_;
   std::vector<std::size_t> free_leases_;  // of the daemon's own
-  std::size_t leases_used_ = 0;           // those with a higher number have never been lent
+  std::size_t leases_used_ = 0;           // those with a higher number are not lent
 };
 
 }  // namespace headgate::quota
