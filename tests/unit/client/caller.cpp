@@ -12,6 +12,9 @@
 //                                      how many were admitted
 //   client_caller fork SOCKET          holds a permit, forks; the child asks, and ends
 //   client_caller garbage SOCKET       writes random numbers into all of the domain's memory
+//   client_caller watch SOCKET         the same as "hold", and says how many permits are left when
+//                                      that changes
+//   client_caller flood SOCKET         says to the domain "other" as much as it can
 //   client_caller lock SOCKET          holds the lock of the memory's file: writes into it from a
 //                                      page that never comes. Says "locked"
 //
@@ -213,6 +216,38 @@ int garbage(const std::string& socket) {
   }
 }
 
+int watch(const std::string& socket) {
+  Client client(options_for(socket));
+  Key alice = client.key({{"user", "alice"}});
+  const Admission admission = client.try_acquire(alice);
+  std::puts(admission.holds_permit() ? "held" : to_text(admission.decision().reason));
+  std::uint64_t last = 0;
+  while (true) {
+    std::fflush(stdout);
+    std::this_thread::sleep_for(10ms);
+    const std::uint64_t left = client.try_acquire(alice, 0).decision().remaining;
+    if (left != last) std::printf("%ju left\n", static_cast<std::uintmax_t>(left));
+    last = left;
+  }
+}
+
+int flood(const std::string& socket) {
+  Connection::Failure failure;
+  const auto connection = Connection::open(socket, "other", 0, failure);
+  if (!connection) return 2;
+  std::puts("talking");
+  std::fflush(stdout);
+  for (std::uint64_t number = 0;;) {
+    std::vector<quota::attach::ServingTime> times(500);
+    for (auto& one : times) one = {"", std::to_string(number++ % 100'000'000), 5s};
+    quota::attach::write_each(quota::attach::Kind::kTimes, times, [&](const std::string& message) {
+      static_cast<void>(connection->send(message));
+    });
+    static_cast<void>(connection->read());
+    static_cast<void>(connection->take_throttles());
+  }
+}
+
 // The file of the memory that is mapped, once more.
 int open_mapped() {
   std::ifstream maps("/proc/self/maps");
@@ -256,6 +291,8 @@ int run(int count, char** arguments) {
   if (what == "strict") return strict(socket);
   if (what == "fork") return fork_and_ask(socket);
   if (what == "garbage") return garbage(socket);
+  if (what == "watch") return watch(socket);
+  if (what == "flood") return flood(socket);
   if (what == "lock") return lock(socket);
   return 2;
 }
