@@ -24,7 +24,7 @@
 namespace headgate::quota::attach {
 
 inline constexpr std::uint32_t kVersion = 1;
-inline constexpr std::size_t kMaxMessageBytes = 64 * 1024;
+inline constexpr std::size_t kMaxMessageBytes = 16 * 1024;  // read by the daemon in one go
 inline constexpr std::size_t kMaxDomainBytes = 1024;
 inline constexpr std::uint32_t kMaxLeases = 65'536;
 

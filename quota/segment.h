@@ -30,6 +30,12 @@ struct alignas(128) Header {
 };
 static_assert(sizeof(Header) == 128);  // so that no set lies in two pages
 
+// Which groups of sets have ever had a key, a bit for each group, behind the header: who counts the
+// keys looks nowhere else, and so touches no memory that nobody has touched. Nobody asks the kernel
+// for that: another process can make such a question about the file wait for ever.
+inline constexpr std::size_t kGroupSets = 32;
+inline constexpr std::size_t kGroupsInWord = 64;
+
 // `change` makes the changes of one set atomic (table.h). A tag is 0 where no key is.
 struct alignas(128) Set {
   Word change;
@@ -59,8 +65,17 @@ struct alignas(32) Lease {
 };
 static_assert(sizeof(Lease) == 32);
 
+// Where the sets begin, and the slots behind them.
+constexpr std::size_t sets_at(std::size_t sets) {
+  const std::size_t groups = (sets + kGroupSets - 1) / kGroupSets;
+  const std::size_t bytes = (groups + kGroupsInWord - 1) / kGroupsInWord * sizeof(Word);
+  return sizeof(Header) + (bytes + sizeof(Set) - 1) / sizeof(Set) * sizeof(Set);
+}
+constexpr std::size_t slots_at(std::size_t sets) {
+  return sets_at(sets) + sets * sizeof(Set);
+}
 constexpr std::size_t bytes_for(std::size_t sets, std::size_t leases) {
-  return sizeof(Header) + sets * (sizeof(Set) + kWays * sizeof(Slot)) + leases * sizeof(Lease);
+  return slots_at(sets) + sets * kWays * sizeof(Slot) + leases * sizeof(Lease);
 }
 
 }  // namespace headgate::quota::shared

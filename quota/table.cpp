@@ -54,8 +54,9 @@ bool Place::is_still_there() const {
 
 TableView::TableView(void* memory, std::size_t sets, std::uint32_t max_keys, std::uint64_t seed)
     : header_(static_cast<shared::Header*>(memory)),
+      groups_(reinterpret_cast<shared::Word*>(header_ + 1)),
       set_array_(
-          reinterpret_cast<shared::Set*>(static_cast<std::byte*>(memory) + sizeof(shared::Header))),
+          reinterpret_cast<shared::Set*>(static_cast<std::byte*>(memory) + shared::sets_at(sets))),
       slot_array_(reinterpret_cast<shared::Slot*>(set_array_ + sets)),
       sets_(sets),
       max_keys_(max_keys),
@@ -181,6 +182,7 @@ Place TableView::find_or_insert(const Fingerprint& key, std::uint64_t now_ns, st
 
 // Into an empty way; the key has been counted already.
 bool TableView::enter(shared::Set& set, std::uint64_t seen, std::uint64_t tag, std::size_t way) {
+  mark_group_of(set);
   if (announce(set, seen, tag, way, Phase::kTaken)) return true;
   header_->keys.fetch_sub(1, std::memory_order_relaxed);
   return false;
@@ -231,9 +233,7 @@ TableView::Victim TableView::oldest_of_many(shared::Set& own, std::uint32_t now)
 }
 
 shared::Slot* TableView::slot_in_use(std::size_t number) const {
-  const std::uint64_t word =
-      set_array_[number / kWays].tags[number % kWays].load(std::memory_order_acquire);
-  return change::tag_of(word) != 0 ? &slot_array_[number] : nullptr;
+  return change::tag_of(word_at(number)) != 0 ? &slot_array_[number] : nullptr;
 }
 
 bool TableView::remove(const Place& place) {
@@ -252,9 +252,19 @@ bool TableView::remove(const Place& place) {
   return false;
 }
 
-std::uint64_t TableView::keys_in(const Range& range) const {
+void TableView::mark_group_of(const shared::Set& set) {
+  const std::size_t group = static_cast<std::size_t>(&set - set_array_) / shared::kGroupSets;
+  const std::uint64_t bit = std::uint64_t{1} << group % shared::kGroupsInWord;
+  shared::Word& word = groups_[group / shared::kGroupsInWord];
+  if ((word.load(std::memory_order_relaxed) & bit) == 0) {
+    word.fetch_or(bit, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t TableView::keys_in_group(std::size_t group) const {
+  const std::size_t begin = group * shared::kGroupSets;
   std::uint64_t count = 0;
-  for (std::size_t i = range.begin; i < std::min(range.end, sets_); ++i) {
+  for (std::size_t i = begin; i < std::min(begin + shared::kGroupSets, sets_); ++i) {
     for (const shared::Word& tag : set_array_[i].tags) {
       count += change::tag_of(tag.load(std::memory_order_relaxed)) != 0 ? 1U : 0U;
     }
@@ -262,7 +272,17 @@ std::uint64_t TableView::keys_in(const Range& range) const {
   return count;
 }
 
-void TableView::set_keys(std::uint64_t before, std::uint64_t count) {
+void TableView::recount() {
+  constexpr std::size_t kSetsInWord = shared::kGroupSets * shared::kGroupsInWord;
+  std::uint64_t before = header_->keys.load(std::memory_order_relaxed);
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i * kSetsInWord < sets_; ++i) {
+    std::uint64_t marked = groups_[i].load(std::memory_order_relaxed);
+    for (; marked != 0; marked &= marked - 1) {
+      const auto bit = static_cast<std::size_t>(std::countr_zero(marked));
+      count += keys_in_group(i * shared::kGroupsInWord + bit);
+    }
+  }
   header_->keys.compare_exchange_strong(before, count, std::memory_order_relaxed);
 }
 

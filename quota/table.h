@@ -97,6 +97,11 @@ class TableView {
   std::size_t number_of(const Place& place) const {
     return static_cast<std::size_t>(place.slot - slot_array_);
   }
+  // The tag of the slot with this number: another one when another key has taken it.
+  std::uint64_t word_at(std::size_t number) const {
+    return set_array_[number / shared::kWays].tags[number % shared::kWays].load(
+        std::memory_order_acquire);
+  }
   // The slot with this number, or null if no key is there.
   shared::Slot* slot_in_use(std::size_t number) const;
   // Takes a key out, unless it has leases. True if it is gone.
@@ -105,31 +110,15 @@ class TableView {
   std::uint64_t keys() const { return header_->keys.load(std::memory_order_relaxed); }
   std::uint64_t evicted() const { return header_->evicted.load(std::memory_order_relaxed); }
   std::uint32_t max_keys() const { return max_keys_; }
-  struct Range {
-    std::size_t begin = 0;  // number of a set
-    std::size_t end = 0;    // and of the one behind the last
-  };
   // Counts the keys anew. By the daemon, now and then: a process that dies may leave the count
-  // wrong. `next(i)` says where keys can be, from set i on; empty: nowhere. Who enters meanwhile is
-  // counted the next time.
-  template <typename Next>
-  void recount(const Next& next) {
-    const std::uint64_t before = header_->keys.load(std::memory_order_relaxed);
-    std::uint64_t count = 0;
-    for (Range range = next(0); range.begin < range.end; range = next(range.end)) {
-      count += keys_in(range);
-    }
-    set_keys(before, count);
-  }
-  void recount() {
-    recount([this](std::size_t begin) { return Range{begin, sets_}; });
-  }
+  // wrong. Who enters meanwhile is counted the next time.
+  void recount();
 
  private:
   struct Victim;
 
-  std::uint64_t keys_in(const Range& range) const;
-  void set_keys(std::uint64_t before, std::uint64_t count);
+  std::uint64_t keys_in_group(std::size_t group) const;
+  void mark_group_of(const shared::Set& set);
 
   static constexpr std::uint64_t tag_for(const Fingerprint& key) {
     const std::uint64_t tag = key.low >> change::kTagShift;
@@ -164,6 +153,7 @@ class TableView {
   bool replace(const Victim& victim, std::uint64_t tag, std::uint32_t now);
 
   shared::Header* header_ = nullptr;
+  shared::Word* groups_ = nullptr;  // a bit for each group of sets
   shared::Set* set_array_ = nullptr;
   shared::Slot* slot_array_ = nullptr;
   std::size_t sets_ = 0;

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/doors/memory_peer.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
+
+#include "daemon/quota/service_rules.h"
 
 namespace headgate::doors {
 namespace {
 
 namespace attach = quota::attach;
 
-constexpr int kMessagesInARow = 16;
 constexpr std::size_t kMostFds = 2;
 
 // Of whoever called connect(); a process that the socket was handed to does not count.
@@ -38,19 +37,13 @@ UniqueFd process_of(int socket) {
   return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, peer.pid, 0)));
 }
 
-// A file of these bytes that nobody can change.
-UniqueFd sealed_file(const std::string& bytes) {
-  UniqueFd file(memfd_create("headgate-quota-rules", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file) return file;
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t wrote = write(file.get(), bytes.data() + done, bytes.size() - done);
-    if (wrote <= 0) return UniqueFd();
-    done += static_cast<std::size_t>(wrote);
-  }
-  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-  if (fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return UniqueFd();
-  return file;
+// The items of a message; none if one of them is not whole.
+template <typename Item>
+std::optional<std::vector<Item>> items_of(std::string_view message) {
+  std::vector<Item> items;
+  const auto keep = [&](Item one) { items.push_back(std::move(one)); };
+  if (!attach::read_each<Item>(message, keep)) return std::nullopt;
+  return items;
 }
 
 }  // namespace
@@ -59,18 +52,35 @@ MemoryPeer::MemoryPeer(UniqueFd fd, quota::Engine& engine)
     : fd_(std::move(fd)), process_(process_of(fd_.get())), engine_(engine) {}
 
 MemoryPeer::~MemoryPeer() {
-  if (account_) account_->return_leases(leases_);
+  give_back();
 }
 
-bool MemoryPeer::read() {
+// One message: the others shall not wait for long.
+MemoryPeer::Said MemoryPeer::read() {
   std::array<char, attach::kMaxMessageBytes> room;
-  for (int i = 0; i < kMessagesInARow; ++i) {
-    const ssize_t got = recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT | MSG_TRUNC);
-    if (got < 0) return errno == EAGAIN || errno == EINTR;
-    if (got == 0 || static_cast<std::size_t>(got) > room.size()) return false;
-    if (!take({room.data(), static_cast<std::size_t>(got)})) return false;
-  }
-  return true;
+  const ssize_t got = recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT | MSG_TRUNC);
+  if (got < 0) return errno == EAGAIN || errno == EINTR ? Said::kSense : Said::kEnd;
+  if (got == 0) return Said::kEnd;
+  const auto size = static_cast<std::size_t>(got);
+  return size <= room.size() && take({room.data(), size}) ? Said::kSense : Said::kNonsense;
+}
+
+void MemoryPeer::give_back() {
+  if (account_) account_->return_leases(std::exchange(leases_, {}));
+}
+
+void MemoryPeer::end_process() {
+  give_back();
+  process_.reset();
+  // Whoever else has the socket says no more.
+  shutdown(fd_.get(), SHUT_RDWR);
+}
+
+// Not in both directions: then nobody would tell that the other side has closed its end.
+void MemoryPeer::send_away() {
+  is_leaving_ = true;
+  is_behind_ = false;
+  shutdown(fd_.get(), SHUT_WR);
 }
 
 bool MemoryPeer::take(std::string_view message) {
@@ -82,17 +92,11 @@ bool MemoryPeer::take(std::string_view message) {
   }
   switch (*kind) {
     case attach::Kind::kTallies:
-      return attach::read_each<attach::Tally>(message, [&](const attach::Tally& one) {
-        engine_.note_tally(domain_, one.identity, one.counts);
-      });
+      return note<attach::Tally>(message);
     case attach::Kind::kSamples:
-      return attach::read_each<attach::Sample>(message, [&](const attach::Sample& one) {
-        engine_.note_sample(domain_, one.identity, one.key, one.sample);
-      });
+      return note<attach::Sample>(message);
     case attach::Kind::kRefusals:
-      return attach::read_each<attach::Refusal>(message, [&](const attach::Refusal& one) {
-        engine_.note_refusal(domain_, one.identity, one.value);
-      });
+      return note<attach::Refusal>(message);
     case attach::Kind::kTimes:
       note_times(message);
       return true;
@@ -103,6 +107,13 @@ bool MemoryPeer::take(std::string_view message) {
   }
 }
 
+template <typename Item>
+bool MemoryPeer::note(std::string_view message) {
+  const auto items = items_of<Item>(message);
+  if (items) engine_.note(domain_, *items);
+  return items.has_value();
+}
+
 bool MemoryPeer::enter(const attach::Hello& hello) {
   if (hello.version != attach::kVersion) return refuse(attach::Status::kWrongVersion);
   if (hello.leases > attach::kMaxLeases) return refuse(attach::Status::kBadHello);
@@ -110,13 +121,13 @@ bool MemoryPeer::enter(const attach::Hello& hello) {
   const auto found = policy->domains.find(hello.domain);
   if (found == policy->domains.end()) return refuse(attach::Status::kUnknownDomain);
   const quota::Domain& domain = found->second;
-  const auto leases = domain.account->borrow_leases(hello.leases);
-  if (!leases) return refuse(attach::Status::kNoLeases);
-  domain_ = hello.domain;
+  const int rules = domain.service_rules->file();
+  if (rules < 0) return false;  // it comes again
   account_ = domain.account;
-  leases_ = *leases;
   rules_ = domain.service_rules;
-  const UniqueFd rules = sealed_file(rules_);
+  domain_ = hello.domain;
+  // Where none are left, rates still need none.
+  if (hello.leases != 0) leases_ = account_->borrow_leases(hello.leases).value_or(leases_);
   const quota::TableView& table = account_->table();
   const attach::Welcome welcome{.sets = account_->sets(),
                                 .max_keys = table.max_keys(),
@@ -124,8 +135,11 @@ bool MemoryPeer::enter(const attach::Hello& hello) {
                                 .leases = quota::Semaphore::kMostLeases,
                                 .first_lease = leases_.first,
                                 .lease_count = leases_.count};
-  return rules &&
-         send(attach::message(attach::Kind::kWelcome, welcome), {account_->fd(), rules.get()});
+  if (send(attach::message(attach::Kind::kWelcome, welcome), {account_->fd(), rules})) return true;
+  // It knows of nothing.
+  give_back();
+  account_.reset();
+  return false;
 }
 
 // The service learns why, and then that the connection has ended.
@@ -135,16 +149,20 @@ bool MemoryPeer::refuse(attach::Status status) {
 }
 
 bool MemoryPeer::follow_rules() {
-  if (!has_entered()) return true;
+  is_behind_ = false;
+  has_no_room_ = false;
+  if (!has_entered() || is_leaving_) return true;
   const auto policy = engine_.policy();
   const auto found = policy->domains.find(domain_);
   if (found == policy->domains.end() || found->second.account != account_) return false;
   if (found->second.service_rules == rules_) return true;
-  const UniqueFd rules = sealed_file(found->second.service_rules);
-  // Who does not read, and so has no room for it, shall come again and have all at once.
+  // That there is no file to be had, or that it does not read, ends nobody: it may be stopped, and
+  // holds permits.
   const char kind = static_cast<char>(attach::Kind::kRules);
-  if (!rules || !send({&kind, sizeof(kind)}, {rules.get()})) return false;
-  rules_ = found->second.service_rules;
+  const int rules = found->second.service_rules->file();
+  is_behind_ = rules < 0 || !send({&kind, sizeof(kind)}, {rules});
+  has_no_room_ = is_behind_ && rules >= 0 && errno == EAGAIN;
+  if (!is_behind_) rules_ = found->second.service_rules;
   return true;
 }
 

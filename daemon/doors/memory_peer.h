@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,17 +27,32 @@ class MemoryPeer {
   int process() const { return process_.get(); }
   bool has_entered() const { return account_ != nullptr; }
 
-  // Takes some of what has come. False: it has gone, or has said nonsense.
-  bool read();
+  // Takes a message, if one has come. kEnd: it says no more.
+  enum class Said { kSense, kNonsense, kEnd };
+  Said read();
+
+  // It has closed the connection: what it held is free. What it has said before can still be read.
+  void give_back();
+  // The same, for its process has ended.
+  void end_process();
+  // The connection ends, but not because of it: it may go on using what it holds until it learns of
+  // that, so it is given back when it has closed its end or its process has ended.
+  void send_away();
+  bool is_leaving() const { return is_leaving_; }
   // The door closes, and the service goes on without us: what it holds, it holds.
   void keep() { account_.reset(); }
 
   // Sends the rules if they are others than it has. False: its domain has gone.
   bool follow_rules();
+  // The newest could not be sent: try again, also when the socket becomes writable if it was full.
+  bool is_behind() const { return is_behind_; }
+  bool has_no_room() const { return has_no_room_; }
 
  private:
   bool take(std::string_view message);
   bool enter(const quota::attach::Hello& hello);
+  template <typename Item>
+  bool note(std::string_view message);
   bool refuse(quota::attach::Status status);
   void note_times(std::string_view message);
   bool send(std::string_view message, std::initializer_list<int> fds) const;
@@ -49,7 +63,10 @@ class MemoryPeer {
   std::string domain_;
   std::shared_ptr<quota::Account> account_;
   quota::Account::Leases leases_;
-  std::string rules_;  // that it has
+  std::shared_ptr<const quota::ServiceRules> rules_;  // that it has
+  bool is_behind_ = false;
+  bool has_no_room_ = false;
+  bool is_leaving_ = false;
 };
 
 }  // namespace headgate::doors

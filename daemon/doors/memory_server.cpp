@@ -8,11 +8,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <iterator>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -29,7 +30,8 @@ constexpr int kBacklog = 256;
 constexpr std::size_t kEvents = 64;
 constexpr std::chrono::seconds kHelloPatience{5};
 constexpr std::chrono::milliseconds kNoFilesPause{50};
-constexpr int kTurnMs = 1000;  // how often it looks who has not said hello
+// How often it looks who has not said hello, and who has not got the newest rules.
+constexpr std::chrono::milliseconds kTurn{1000};
 
 // What an event is about: a connection's number, and which of its two file descriptors.
 enum class Source : std::uint64_t { kListener = 0, kWake = 1, kPeer = 2, kProcess = 3 };
@@ -53,10 +55,16 @@ struct MemoryServer::State {
   Result<void> open();
   void run();
   void watch(int fd, std::uint64_t tag) const;
+  void watch_peer(const MemoryPeer& peer, std::uint64_t number, std::uint32_t events) const;
+  void take_back(const epoll_event& event);
+  void handle(const epoll_event& event);
+  void hear(std::uint64_t number, std::uint32_t events);
   void accept_some();
-  void end(std::uint64_t number) { peers.erase(number); }
   void end_silent();
-  void follow();
+  void send_away(MemoryPeer& peer, std::uint64_t number) const;
+  void follow(MemoryPeer& peer, std::uint64_t number) const;
+  void follow_all();
+  void follow_late();
 
   struct Peer {
     Peer(UniqueFd fd, quota::Engine& of) : peer(std::move(fd), of) {}
@@ -110,38 +118,85 @@ void MemoryServer::State::watch(int fd, std::uint64_t tag) const {
   epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event);
 }
 
+void MemoryServer::State::watch_peer(const MemoryPeer& peer, std::uint64_t number,
+                                     std::uint32_t events) const {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = make_tag(Source::kPeer, number);
+  epoll_ctl(epoll.get(), EPOLL_CTL_MOD, peer.fd(), &event);
+}
+
 void MemoryServer::State::run() {
   std::array<epoll_event, kEvents> events{};
+  auto next_turn = Clock::now() + kTurn;
   while (!is_ending) {
-    const int count = epoll_wait(epoll.get(), events.data(), kEvents, kTurnMs);
-    for (int i = 0; i < count; ++i) {
-      const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
-      const std::uint64_t number = tag >> 2;
-      switch (static_cast<Source>(tag & 3)) {
-        case Source::kListener:
-          accept_some();
-          break;
-        case Source::kWake: {
-          eventfd_t unused = 0;
-          eventfd_read(wake.get(), &unused);
-          break;
-        }
-        case Source::kPeer:
-          // An event of one that has just ended may still be among them.
-          if (const auto at = peers.find(number); at != peers.end() && !at->second.peer.read()) {
-            end(number);
-          }
-          break;
-        case Source::kProcess:
-          end(number);
-          break;
-      }
-    }
-    if (have_rules_changed.exchange(false)) follow();
+    const int count =
+        epoll_wait(epoll.get(), events.data(), kEvents, static_cast<int>(kTurn.count()));
+    const std::span some(events.data(), static_cast<std::size_t>(std::max(count, 0)));
+    // Who is gone comes first: others wait for what it held.
+    for (const epoll_event& event : some) take_back(event);
+    for (const epoll_event& event : some) handle(event);
+    if (have_rules_changed.exchange(false)) follow_all();
+    if (Clock::now() < next_turn) continue;
+    next_turn = Clock::now() + kTurn;
     end_silent();
+    follow_late();
   }
   for (auto& [number, one] : peers) one.peer.keep();
   peers.clear();
+}
+
+void MemoryServer::State::take_back(const epoll_event& event) {
+  const std::uint64_t number = event.data.u64 >> 2;
+  const auto source = static_cast<Source>(event.data.u64 & 3);
+  const auto at = peers.find(number);
+  if (source < Source::kPeer || at == peers.end()) return;
+  MemoryPeer& peer = at->second.peer;
+  const std::uint32_t gone = peer.is_leaving() ? EPOLLHUP | EPOLLRDHUP : EPOLLHUP;
+  if (source == Source::kPeer && (event.events & gone) == 0) return;
+  if (!peer.has_entered() || peer.is_leaving()) {
+    peers.erase(at);
+  } else if (source == Source::kProcess) {
+    peer.end_process();
+  } else {
+    peer.give_back();
+  }
+}
+
+void MemoryServer::State::handle(const epoll_event& event) {
+  switch (static_cast<Source>(event.data.u64 & 3)) {
+    case Source::kListener:
+      accept_some();
+      break;
+    case Source::kWake: {
+      eventfd_t unused = 0;
+      eventfd_read(wake.get(), &unused);
+      break;
+    }
+    case Source::kPeer:
+      hear(event.data.u64 >> 2, event.events);
+      break;
+    case Source::kProcess:
+      break;
+  }
+}
+
+void MemoryServer::State::hear(std::uint64_t number, std::uint32_t events) {
+  const auto at = peers.find(number);
+  if (at == peers.end() || at->second.peer.is_leaving()) return;
+  MemoryPeer& peer = at->second.peer;
+  if ((events & EPOLLOUT) != 0) {
+    watch_peer(peer, number, EPOLLIN);
+    follow(peer, number);
+  }
+  if ((events & ~EPOLLOUT) == 0 || peer.is_leaving()) return;
+  const MemoryPeer::Said said = peer.read();
+  if (said == MemoryPeer::Said::kSense) return;
+  if (said == MemoryPeer::Said::kEnd || !peer.has_entered()) {
+    peers.erase(at);
+  } else {
+    send_away(peer, number);
+  }
 }
 
 void MemoryServer::State::accept_some() {
@@ -166,9 +221,24 @@ void MemoryServer::State::end_silent() {
   });
 }
 
-void MemoryServer::State::follow() {
-  for (auto at = peers.begin(); at != peers.end();) {
-    at = at->second.peer.follow_rules() ? std::next(at) : peers.erase(at);
+// What it says now is not listened to: only that it goes.
+void MemoryServer::State::send_away(MemoryPeer& peer, std::uint64_t number) const {
+  peer.send_away();
+  watch_peer(peer, number, EPOLLRDHUP);
+}
+
+void MemoryServer::State::follow(MemoryPeer& peer, std::uint64_t number) const {
+  if (!peer.follow_rules()) return send_away(peer, number);
+  if (peer.has_no_room()) watch_peer(peer, number, EPOLLIN | EPOLLOUT);
+}
+
+void MemoryServer::State::follow_all() {
+  for (auto& [number, one] : peers) follow(one.peer, number);
+}
+
+void MemoryServer::State::follow_late() {
+  for (auto& [number, one] : peers) {
+    if (one.peer.is_behind()) follow(one.peer, number);
   }
 }
 

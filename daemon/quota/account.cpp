@@ -114,6 +114,7 @@ void Account::return_leases(const Leases& leases) {
   for (std::size_t i = 0; i < leases.count; ++i) semaphore_.clear(leases.first + i);
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < leases.count; i += kBlock) lent_.reset((leases.first + i) / kBlock);
+  while (leases_used_ != 0 && !lent_.test(leases_used_ / kBlock - 1)) leases_used_ -= kBlock;
 }
 
 std::size_t Account::leases_used() const {
@@ -138,22 +139,6 @@ std::unordered_map<std::uint32_t, std::uint64_t> Account::in_flight() const {
     if (slot) ++counts[table_.slot_array()[*slot].rule.load(std::memory_order_relaxed)];
   }
   return counts;
-}
-
-// A hole in the file is memory that nobody has touched: all 0, no key. No set is in two pages.
-void Account::recount() {
-  constexpr off_t kBegin = sizeof(shared::Header);
-  constexpr off_t kSet = sizeof(shared::Set);
-  static_assert(kBegin % kSet == 0 && 4096 % kSet == 0);
-  table_.recount([this](std::size_t from) -> TableView::Range {
-    const off_t data = lseek(fd_.get(), kBegin + static_cast<off_t>(from) * kSet, SEEK_DATA);
-    const off_t hole = data >= 0 ? lseek(fd_.get(), data, SEEK_HOLE) : -1;
-    if (hole < 0) return {};
-    const auto set_at = [&](off_t at) {
-      return std::min(sets_, static_cast<std::size_t>(std::max(at - kBegin, off_t{0}) / kSet));
-    };
-    return {set_at(data), set_at(hole)};
-  });
 }
 
 }  // namespace headgate::quota

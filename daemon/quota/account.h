@@ -20,7 +20,8 @@
 namespace headgate::quota {
 
 // The memory in which one domain's keys are counted: a memfd, so that it can be shared with the
-// domain's services. Its size is sealed. Untouched memory costs nothing.
+// domain's services. Its size is sealed. Untouched memory costs nothing. Once it is made, nothing
+// here asks the kernel about the file: a service can make such a call wait for ever.
 class Account {
  public:
   // Errors: kUnavailable, no memory. `name` is for /proc/PID/maps.
@@ -53,8 +54,8 @@ class Account {
   int fd() const { return fd_.get(); }
   std::size_t sets() const { return sets_; }
 
-  // Counts the keys anew, without touching memory that nobody has touched.
-  void recount();
+  // All that are lent have a lower number.
+  std::size_t leases_used() const;
 
   // Gives back what leases hold whose end has come. Returns how many.
   std::size_t end_expired(std::uint64_t now_ns);
@@ -66,7 +67,6 @@ class Account {
           std::uint64_t seed);
 
   std::optional<std::size_t> find_blocks(std::size_t count) const;
-  std::size_t leases_used() const;
 
   UniqueFd fd_;
   void* memory_;
@@ -84,7 +84,7 @@ class Account {
   mutable std::mutex mutex_;
   std::bitset<kBlocks> lent_;
   std::vector<std::size_t> free_leases_;  // of the daemon's own
-  std::size_t leases_used_ = 0;           // those with a higher number have never been lent
+  std::size_t leases_used_ = 0;           // those with a higher number are not lent
 };
 
 }  // namespace headgate::quota

@@ -4,13 +4,13 @@
 namespace headgate::quota {
 
 // Keys differ in when they measure anew: the seed is the key's own.
-AdaptiveLimits::Learner AdaptiveLimits::begin(const Fingerprint& key,
+AdaptiveLimits::Learner AdaptiveLimits::begin(const Place& place, const Fingerprint& key,
                                               const config::QuotaLimit& settings) {
   const LimitBounds bounds(settings.floor, settings.ceiling);
   if (settings.algorithm == config::QuotaAlgorithm::kAuto) {
-    return {settings, AutoLimit(bounds, key.low)};
+    return {place.word, settings, AutoLimit(bounds, key.low)};
   }
-  return {settings, Gradient2Limit(bounds)};
+  return {place.word, settings, Gradient2Limit(bounds)};
 }
 
 void AdaptiveLimits::add(const Fingerprint& key, const config::QuotaLimit& settings,
@@ -18,13 +18,17 @@ void AdaptiveLimits::add(const Fingerprint& key, const config::QuotaLimit& setti
   // Who has mapped the memory may make up keys.
   const Place place = table_.find(key);
   if (!place) return;
+  const std::size_t number = table_.number_of(place);
   const std::lock_guard lock(mutex_);
-  const Key name{key.high, key.low};
-  auto found = learners_.find(name);
-  if (found == learners_.end() || !(found->second.settings == settings)) {
-    found = learners_.insert_or_assign(name, begin(key, settings)).first;
+  auto found = learners_.find(number);
+  if (found == learners_.end()) {
+    if (!has_room()) return;
+    found = learners_.emplace(number, begin(place, key, settings)).first;
   }
   Learner& learner = found->second;
+  if (learner.word != place.word || !(learner.settings == settings)) {
+    learner = begin(place, key, settings);
+  }
   const std::uint32_t limit = std::visit(
       [&](auto& algorithm) {
         algorithm.add(sample);
@@ -34,14 +38,32 @@ void AdaptiveLimits::add(const Fingerprint& key, const config::QuotaLimit& setti
   place.slot->state.store(limit, std::memory_order_relaxed);
 }
 
-void AdaptiveLimits::prune() {
-  const std::lock_guard lock(mutex_);
-  auto at = learners_.lower_bound(pruned_until_);
-  for (int i = 0; i < kSlice && at != learners_.end(); ++i) {
-    const bool is_gone = !table_.find({at->first.first, at->first.second});
+// There are as many as the table may have keys: some of them have left it, or what is written there
+// is nonsense.
+bool AdaptiveLimits::has_room() {
+  constexpr int kFew = 10;
+  if (learners_.size() < table_.max_keys()) return true;
+  forget_some(kFew);
+  return learners_.size() < table_.max_keys();
+}
+
+void AdaptiveLimits::forget_some(int count) {
+  auto at = learners_.lower_bound(forgot_until_);
+  for (int i = 0; i < count && at != learners_.end(); ++i) {
+    const bool is_gone = table_.word_at(at->first) != at->second.word;
     at = is_gone ? learners_.erase(at) : std::next(at);
   }
-  pruned_until_ = at != learners_.end() ? at->first : Key{};
+  forgot_until_ = at != learners_.end() ? at->first : 0;
+}
+
+void AdaptiveLimits::prune() {
+  const std::lock_guard lock(mutex_);
+  forget_some(kSlice);
+}
+
+std::size_t AdaptiveLimits::learners() const {
+  const std::lock_guard lock(mutex_);
+  return learners_.size();
 }
 
 }  // namespace headgate::quota

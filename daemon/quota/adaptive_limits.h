@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <utility>
 #include <variant>
 
 #include "daemon/config/quota.h"
@@ -30,18 +29,24 @@ class AdaptiveLimits {
   void prune();
   static constexpr int kSlice = 1'000;
 
+  // How many keys it knows: never more than the table may have.
+  std::size_t learners() const;
+
  private:
-  using Key = std::pair<std::uint64_t, std::uint64_t>;
   struct Learner {
+    std::uint64_t word;  // the key's tag
     config::QuotaLimit settings;
     std::variant<AutoLimit, Gradient2Limit> algorithm;
   };
-  static Learner begin(const Fingerprint& key, const config::QuotaLimit& settings);
+  static Learner begin(const Place& place, const Fingerprint& key,
+                       const config::QuotaLimit& settings);
+  bool has_room();
+  void forget_some(int count);
 
   TableView& table_;
-  std::mutex mutex_;
-  std::map<Key, Learner> learners_;
-  Key pruned_until_{};
+  mutable std::mutex mutex_;
+  std::map<std::size_t, Learner> learners_;  // by number of the slot
+  std::size_t forgot_until_ = 0;
 };
 
 }  // namespace headgate::quota

@@ -6,6 +6,7 @@
 
 #include "daemon/config/quota_readers.h"
 #include "daemon/quota/account.h"
+#include "daemon/quota/service_rules.h"
 #include "quota/key.h"
 #include "quota/service_policy.h"
 
@@ -32,13 +33,17 @@ class DomainCompiler {
  public:
   DomainCompiler(Domain& domain, const Domain* former) : domain_(domain) {
     if (former == nullptr) return;
+    former_rules_ = former->service_rules;
     for (const auto& limit : former->limits) tallies_[limit->identity] = limit->tally;
   }
 
   void compile(const std::vector<QuotaRule>& rules) {
     count_names(rules, names_);
     add(rules, domain_.tree.root(), "", 0);
-    domain_.service_rules = service_rules_.take();
+    std::string bytes = service_rules_.take();
+    domain_.service_rules = former_rules_ && former_rules_->bytes() == bytes
+                                ? former_rules_
+                                : std::make_shared<const ServiceRules>(std::move(bytes));
     for (const auto& limit : domain_.limits) domain_.by_identity[limit->identity] = limit.get();
   }
 
@@ -87,6 +92,7 @@ class DomainCompiler {
   std::map<std::string, int> names_;
   std::map<std::size_t, std::string> shared_values_;  // of the levels above, and of this one
   std::map<std::uint64_t, std::shared_ptr<Tally>> tallies_;
+  std::shared_ptr<const ServiceRules> former_rules_;
   ServicePolicyWriter service_rules_;
 };
 

@@ -16,9 +16,8 @@
 #include "daemon/quota/permit.h"
 #include "daemon/quota/policy.h"
 #include "daemon/quota/request.h"
+#include "quota/attach.h"
 #include "quota/judge.h"
-#include "quota/limit_sample.h"
-#include "quota/sharded_tally.h"
 
 namespace headgate::quota {
 
@@ -102,12 +101,10 @@ class Engine {
   Result<Throttle> report(std::string_view domain, const UsageReport& report);
 
   // What a service says of requests that it has judged by itself, in memory that it shares; of a
-  // rule that is gone, or a domain, nothing is noted. `limit` is Limit::identity.
-  void note_tally(std::string_view domain, std::uint64_t limit, const TallyCounts& counts);
-  void note_sample(std::string_view domain, std::uint64_t limit, const Fingerprint& key,
-                   const LimitSample& sample);
-  // `value`: of the entry at the limit's own level.
-  void note_refusal(std::string_view domain, std::uint64_t limit, std::string_view value);
+  // rule that is gone, or a domain, nothing is noted; nor of counts that nobody can have.
+  void note(std::string_view domain, const std::vector<attach::Tally>& tallies);
+  void note(std::string_view domain, const std::vector<attach::Sample>& samples);
+  void note(std::string_view domain, const std::vector<attach::Refusal>& refusals);
 
   // What is in force; never null.
   std::shared_ptr<const Policy> policy() const;

@@ -20,6 +20,7 @@
 namespace headgate::quota {
 
 class Account;
+class ServiceRules;
 
 // A limit of the configuration, or one that came with a request: with what only the daemon knows.
 // is_enforced says what shadow_mode and quota_mode do.
@@ -38,8 +39,9 @@ struct Domain {
   std::string name;
   std::vector<std::unique_ptr<const Limit>> limits;  // in the order of the file, depth first
   std::unordered_map<std::uint64_t, const Limit*> by_identity;
-  RuleTree tree;              // refers to them, and to no others
-  std::string service_rules;  // the same for services that map the account (service_policy.h)
+  RuleTree tree;  // refers to them, and to no others
+  // The same for services that map the account; another object only if they are others.
+  std::shared_ptr<const ServiceRules> service_rules;
   std::vector<config::ClientQuota> clients;
   bool check_all_then_commit = false;
   std::shared_ptr<Usage> usage;      // of `clients`

@@ -12,11 +12,19 @@
 //                                      how many were admitted
 //   client_caller fork SOCKET          holds a permit, forks; the child asks, and ends
 //   client_caller garbage SOCKET       writes random numbers into all of the domain's memory
+//   client_caller watch SOCKET         the same as "hold", and says how many permits are left when
+//                                      that changes
+//   client_caller flood SOCKET         says to the domain "other" as much as it can
+//   client_caller lock SOCKET          holds the lock of the memory's file: writes into it from a
+//                                      page that never comes. Says "locked"
 //
 // The domain is "api", the key {"user", "alice"}.
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -28,6 +36,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <fstream>
 #include <iterator>
 #include <optional>
 #include <random>
@@ -200,9 +209,9 @@ int garbage(const std::string& socket) {
   const auto mapping = connection->take_mapping();
   auto* const begin = reinterpret_cast<char*>(mapping->table().slot_array());
   std::mt19937_64 random(static_cast<std::uint64_t>(getpid()));
-  // Also what is before the slots: the sets, and the header. And the leases behind them.
+  // Also what is before the slots. And the leases behind them.
   const std::size_t sets = mapping->table().slots() / quota::shared::kWays;
-  char* const all = begin - sets * sizeof(quota::shared::Set) - sizeof(quota::shared::Header);
+  char* const all = begin - quota::shared::slots_at(sets);
   const std::size_t bytes = quota::shared::bytes_for(sets, 4096);
   std::puts("writing");
   std::fflush(stdout);
@@ -215,6 +224,72 @@ int garbage(const std::string& socket) {
   }
 }
 
+int watch(const std::string& socket) {
+  Client client(options_for(socket));
+  Key alice = client.key({{"user", "alice"}});
+  const Admission admission = client.try_acquire(alice);
+  std::puts(admission.holds_permit() ? "held" : to_text(admission.decision().reason));
+  std::uint64_t last = 0;
+  while (true) {
+    std::fflush(stdout);
+    std::this_thread::sleep_for(10ms);
+    const std::uint64_t left = client.try_acquire(alice, 0).decision().remaining;
+    if (left != last) std::printf("%ju left\n", static_cast<std::uintmax_t>(left));
+    last = left;
+  }
+}
+
+int flood(const std::string& socket) {
+  Connection::Failure failure;
+  const auto connection = Connection::open(socket, "other", 0, failure);
+  if (!connection) return 2;
+  std::puts("talking");
+  std::fflush(stdout);
+  for (std::uint64_t number = 0;;) {
+    std::vector<quota::attach::ServingTime> times(500);
+    for (auto& one : times) one = {"", std::to_string(number++ % 100'000'000), 5s};
+    quota::attach::write_each(quota::attach::Kind::kTimes, times, [&](const std::string& message) {
+      static_cast<void>(connection->send(message));
+    });
+    static_cast<void>(connection->read());
+    static_cast<void>(connection->take_throttles());
+  }
+}
+
+// The file of the memory that is mapped, once more.
+int open_mapped() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("headgate-quota:") == std::string::npos) continue;
+    return open(("/proc/self/map_files/" + line.substr(0, line.find(' '))).c_str(), O_RDWR);
+  }
+  return -1;
+}
+
+int lock(const std::string& socket) {
+  constexpr std::size_t kPage = 4096;
+  const Client client(options_for(socket));
+  const int file = open_mapped();
+  const auto pages = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC));
+  uffdio_api api{UFFD_API, 0, 0};
+  void* const never =
+      mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uffdio_register all{
+      {reinterpret_cast<std::uintptr_t>(never), kPage}, UFFDIO_REGISTER_MODE_MISSING, 0};
+  if (file < 0 || pages < 0 || ioctl(pages, UFFDIO_API, &api) != 0 ||
+      ioctl(pages, UFFDIO_REGISTER, &all) != 0) {
+    std::perror("cannot lock");
+    return 2;
+  }
+  std::thread([&] { return pwrite(file, never, kPage, 0); }).detach();
+  pollfd asked{pages, POLLIN, 0};
+  poll(&asked, 1, -1);
+  std::puts("locked");
+  std::fflush(stdout);
+  pause();
+  return 0;
+}
+
 int run(int count, char** arguments) {
   if (count < 3) return 2;
   const std::string what = arguments[1];
@@ -224,6 +299,9 @@ int run(int count, char** arguments) {
   if (what == "strict") return strict(socket);
   if (what == "fork") return fork_and_ask(socket);
   if (what == "garbage") return garbage(socket);
+  if (what == "watch") return watch(socket);
+  if (what == "flood") return flood(socket);
+  if (what == "lock") return lock(socket);
   return 2;
 }
 

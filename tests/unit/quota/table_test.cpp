@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "quota/table.h"
 
+#include <algorithm>
 #include <random>
 #include <set>
 #include <thread>
@@ -127,6 +128,21 @@ TEST(Table, CountsAnewWhatADeadProcessHasLeftWrong) {
   EXPECT_EQ(at.table.keys(), 5U);
 }
 
+TEST(Table, CountsWithoutTouchingWhatNobodyHasTouched) {
+  TableInMemory at(1'000'000);
+  for (std::uint64_t i = 0; i < 20; ++i) enter(at.table, i);
+  const auto touched = [&] {
+    std::vector<unsigned char> pages((at.memory.size() + 4095) / 4096);
+    EXPECT_EQ(mincore(at.memory.data(), at.memory.size(), pages.data()), 0);
+    return std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1; });
+  };
+  const auto before = touched();
+  static_cast<shared::Header*>(at.memory.data())->keys = 1'000'000;
+  at.table.recount();
+  EXPECT_EQ(at.table.keys(), 20U);
+  EXPECT_LE(touched(), before + 20) << "a group may reach into a second page";
+}
+
 // A process that was killed in the middle of a change: the next one finishes it.
 TEST(Table, FinishesWhatSomebodyHasBegun) {
   for (const auto phase : {change::Phase::kAsked, change::Phase::kTaken}) {
@@ -165,7 +181,7 @@ TEST(Table, ManyThreadsEnterAndEvict) {
   }
   for (std::thread& thread : threads) thread.join();
   const auto* const sets = reinterpret_cast<const shared::Set*>(
-      static_cast<const std::byte*>(at.memory.data()) + sizeof(shared::Header));
+      static_cast<const std::byte*>(at.memory.data()) + shared::sets_at(at.sets));
   for (std::size_t i = 0; i < at.sets; ++i) {
     std::set<std::uint64_t> tags;
     for (const shared::Word& word : sets[i].tags) {
