@@ -17,8 +17,9 @@
 // which the first byte is the kind. The service says Hello. The daemon answers with a Welcome and
 // two file descriptors, of the account (to be mapped for reading and writing) and of the rules
 // (service_policy.h, sealed); or with a Welcome that says why not, and closes. Whenever the rules
-// change it sends kRules with one file descriptor. The service's leases are given back when the
-// socket is closed, or the process that has connected is gone.
+// change it sends kRules with one file descriptor. The service's leases are given back when it
+// closes the socket, or the process that has connected is gone; not when the daemon ends the
+// connection.
 //
 // All else that the service says is about what it has judged by itself; it is sent now and then.
 namespace headgate::quota::attach {
@@ -61,7 +62,7 @@ struct Welcome {
   std::uint64_t seed = 0;
   std::uint64_t leases = 0;       // in the account, all services together
   std::uint64_t first_lease = 0;  // this service's own: so many from this one on
-  std::uint64_t lease_count = 0;
+  std::uint64_t lease_count = 0;  // 0: it wants none, or none are left
 };
 
 struct Tally {
