@@ -79,8 +79,6 @@ std::string words_for(attach::Status status) {
       return "the daemon speaks another version of the protocol: update headgate, or this program";
     case attach::Status::kUnknownDomain:
       return "the daemon has no quota domain of this name; nothing is limited";
-    case attach::Status::kNoLeases:
-      return "the services of this domain hold all permits that there are: lower max_permits";
     case attach::Status::kBadHello:
       return "the daemon does not understand";
   }

@@ -50,8 +50,7 @@ enum class Status : std::uint32_t {
   kWelcome = 0,
   kWrongVersion = 1,
   kUnknownDomain = 2,
-  kNoLeases = 3,  // too many services hold them
-  kBadHello = 4,
+  kBadHello = 3,
 };
 
 struct Welcome {
