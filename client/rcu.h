@@ -2,7 +2,7 @@
 #pragma once
 
 #define _LGPL_SOURCE  // small parts of it are inlined
-#include <urcu-bp.h>
+#include <urcu/urcu-bp.h>
 
 // Who reads what is in force costs nothing but a word of his own; who has replaced it waits until
 // nobody reads it any more. The work is liburcu's ("bulletproof": threads need not register).
