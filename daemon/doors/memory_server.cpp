@@ -54,7 +54,8 @@ struct MemoryServer::State {
 
   Result<void> open();
   void run();
-  void watch(int fd, std::uint64_t tag) const;
+  void watch(int fd, std::uint64_t tag, std::uint32_t events = EPOLLIN,
+             int operation = EPOLL_CTL_ADD) const;
   void watch_peer(const MemoryPeer& peer, std::uint64_t number, std::uint32_t events) const;
   void take_back(const epoll_event& event);
   void handle(const epoll_event& event);
@@ -111,19 +112,17 @@ Result<void> MemoryServer::State::open() {
   return {};
 }
 
-void MemoryServer::State::watch(int fd, std::uint64_t tag) const {
+void MemoryServer::State::watch(int fd, std::uint64_t tag, std::uint32_t events,
+                                int operation) const {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.u64 = tag;
-  epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event);
+  epoll_ctl(epoll.get(), operation, fd, &event);
 }
 
 void MemoryServer::State::watch_peer(const MemoryPeer& peer, std::uint64_t number,
                                      std::uint32_t events) const {
-  epoll_event event{};
-  event.events = events;
-  event.data.u64 = make_tag(Source::kPeer, number);
-  epoll_ctl(epoll.get(), EPOLL_CTL_MOD, peer.fd(), &event);
+  watch(peer.fd(), make_tag(Source::kPeer, number), events, EPOLL_CTL_MOD);
 }
 
 void MemoryServer::State::run() {
