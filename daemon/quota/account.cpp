@@ -112,9 +112,14 @@ std::optional<Account::Leases> Account::borrow_leases(std::size_t count) {
 
 void Account::return_leases(const Leases& leases) {
   for (std::size_t i = 0; i < leases.count; ++i) semaphore_.clear(leases.first + i);
+  is_count_doubtful_ = true;
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < leases.count; i += kBlock) lent_.reset((leases.first + i) / kBlock);
   while (leases_used_ != 0 && !lent_.test(leases_used_ / kBlock - 1)) leases_used_ -= kBlock;
+}
+
+void Account::mend_count() {
+  if (is_count_doubtful_.exchange(false)) table_.recount();
 }
 
 std::size_t Account::leases_used() const {

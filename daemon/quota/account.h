@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,10 @@ class Account {
   // Of a process that is gone: what they hold is given back first.
   void return_leases(const Leases& leases);
 
+  // Counts the keys anew if such a process has gone since the last time: killed in the middle of a
+  // change, or full of nonsense, it leaves the count wrong. Reads all of the table that is in use.
+  void mend_count();
+
   // What such a process must know: the memory (not the caller's to close), and what is in it.
   int fd() const { return fd_.get(); }
   std::size_t sets() const { return sets_; }
@@ -81,6 +86,7 @@ class Account {
   static constexpr std::size_t kBlock = 1024;
   static constexpr std::size_t kBlocks = Semaphore::kMostLeases / kBlock;
 
+  std::atomic<bool> is_count_doubtful_ = true;
   mutable std::mutex mutex_;
   std::bitset<kBlocks> lent_;
   std::vector<std::size_t> free_leases_;  // of the daemon's own

@@ -229,7 +229,7 @@ void Engine::tick() {
   for (const auto& [name, domain] : policy()->domains) {
     domain.account->end_expired(now.steady_ns);
     domain.account->adaptive().prune();
-    domain.account->table().recount();
+    domain.account->mend_count();
   }
 }
 
